@@ -1,0 +1,57 @@
+"""Control axons of the unary code: hold, release and ramp, split so that the machine can hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...compiler.ir.ops.base import Array
+from ...runtime.program.cri import Phase
+
+INT16 = 32767
+# 4,096 neurons in a row have 256 in each of the 16 columns: both limits of a source at once.
+TARGETS = 4096
+
+
+def pieces(amounts: Array) -> list[Array]:
+    """Integers as a sum of as few int16 arrays as hold the largest of them."""
+    count = max(1, -(-int(np.abs(amounts).max(initial=0)) // INT16))
+    return [amounts // count + (j < amounts % count) for j in range(count)]
+
+
+@dataclass
+class Control:
+    """Collects control axons (numbered from `first`), their synapses, and the schedule."""
+
+    first: int
+    schedule: list[Phase] = field(default_factory=list)
+    axon: list[Array] = field(default_factory=list)
+    target: list[Array] = field(default_factory=list)
+    weight: list[Array] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, name: str, first_neuron: int, amounts: Array, start: int, stop: int) -> None:
+        """In every timestep start … stop, add amounts[i] to neuron first_neuron + i."""
+        begin = self.count
+        for piece in pieces(amounts):
+            for chunk in range(0, len(piece), TARGETS):
+                part = piece[chunk : chunk + TARGETS]
+                targets = np.flatnonzero(part)
+                if len(targets):
+                    self.axon.append(np.full(len(targets), self.first + self.count))
+                    self.target.append(targets + first_neuron + chunk)
+                    self.weight.append(part[targets])
+                    self.count += 1
+        if self.count > begin:
+            self.schedule.append(Phase(name, self.first + begin, self.count - begin, start, stop))
+
+    def hold(self, name: str, first_neuron: int, bound: Array, start: int) -> Array:
+        """Charge the neurons to −B ≤ −bound by the end of timestep `start`; returns B.
+
+        One axon fires in several timesteps where B exceeds a weight and there is time before `start`.
+        """
+        repeats = max(1, min(start + 1, -(-int(bound.max(initial=0)) // INT16)))
+        each = -(-bound // repeats)
+        self.add(f"{name}.hold", first_neuron, -each, start - repeats + 1, start)
+        return each * repeats

@@ -1,0 +1,299 @@
+"""From the integer graph to the table: populations, synapses, control schedule, readout.
+
+The unary code, timestep by timestep, for a hidden neuron with inputs arriving in timesteps a0 … a1:
+
+    a0      hold: −B, with B at least every partial sum, so that the potential stays at or below 0
+    a1      release: B + b + r//2 − (T+1)·r + 1, and the first ramp: +r; the potential is now V' − T·r + 1 with
+            V' = V + r//2; the threshold is 1
+    a1 + k  k = 1 … T: the neuron fires if V' ≥ (T+1−k)·r, or if it has fired before (it was reset to 0 and the ramp of
+            the timestep before took it to r); ramp +r again while k < T
+
+so it fires in the last clip(V' // r, 0, T) of T timesteps. Trains of one layer end together, hence the maximum of
+several is their OR, one timestep later, and sums of trains are sums of levels whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...compiler.diagnostics import limit, unsupported
+from ...compiler.ir import Graph, Node, Value
+from ...compiler.ir.ops import (
+    Add,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dequantize,
+    MaxPool,
+    Mul,
+    Quantize,
+    Unary,
+)
+from ...compiler.ir.ops.base import Array
+from ...runtime.program.cri import CriProgram, Input, NeuronModel, Population, Profile, Readout, Table
+from .affine import (
+    Affine,
+    compose,
+    conv_entries,
+    conv_transpose_entries,
+    dense_entries,
+    max_pool_entries,
+    move_entries,
+)
+from .control import INT16, Control
+
+_ENTRIES = {Conv: conv_entries, ConvTranspose: conv_transpose_entries, Dense: dense_entries}
+
+
+class Lowering:
+    """One run: walks the graph in order and grows the tables.
+
+    A source is an input element (numbered first, all inputs in order) or a neuron (numbered after them).
+    `first`, `last` and `peak` hold per source the timesteps in which it may fire and the largest level it sends.
+    """
+
+    def __init__(self, graph: Graph, profile: Profile):
+        self.graph, self.profile = graph, profile
+        quantizers = [node for node in graph.nodes if isinstance(node.op, Quantize)]
+        self.elements = sum(node.x.type.elements for node in quantizers)
+        self.bits = max((node.op.bits for node in quantizers if isinstance(node.op, Quantize)), default=0)
+        self.control = Control(self.elements * self.bits)
+        self.affine: dict[int, Affine] = {}
+        self.inputs: list[Input] = []
+        self.populations: list[Population] = []
+        self.synapses: list[Affine] = []
+        self.readouts: list[Readout] = []
+        self.first = np.zeros(0, np.int64)
+        self.last = np.zeros(0, np.int64)
+        self.peak = np.zeros(0, np.int64)
+        self.steps = 0
+
+    # --- the walk ---
+
+    def run(self, provenance: dict[str, Any]) -> CriProgram:
+        for node in self.graph.nodes:
+            if isinstance(node.op, Quantize):
+                self._input(node, node.op)
+        for node in self.graph.nodes:
+            if isinstance(node.op, Unary):
+                self._unary(node, node.op)
+            elif isinstance(node.op, MaxPool):
+                self._or(node)
+            elif isinstance(node.op, Dequantize):
+                for name, value in self.graph.outputs.items():
+                    if value is node.result:
+                        self._readout(name, node)
+            elif not isinstance(node.op, Quantize):
+                self.affine[id(node.result)] = self._linear(node)
+        return self._program(provenance)
+
+    def _input(self, node: Node, op: Quantize) -> None:
+        count = node.x.type.elements
+        start = len(self.peak)
+        self.affine[id(node.result)] = Affine.sources(start, count, -op.zero_point)
+        self._sources(np.zeros(count), np.zeros(count), 2**op.bits - 1)
+        shape = node.x.type.shape[1:]
+        self.inputs.append(Input(node.x.name, shape, start * self.bits, op.bits, op.scale, op.zero_point))
+
+    def _sources(self, first: Array, last: Array, peak: int) -> None:
+        self.first = np.concatenate([self.first, first.astype(np.int64)])
+        self.last = np.concatenate([self.last, last.astype(np.int64)])
+        self.peak = np.concatenate([self.peak, np.full(len(first), peak)])
+
+    def _value(self, value: Value | None) -> Affine:
+        assert value is not None
+        return Affine.constant(value.data) if value.is_constant else self.affine[id(value)]
+
+    def _linear(self, node: Node) -> Affine:
+        """The affine map of a node between trains."""
+        rows = node.result.type.elements
+        if isinstance(node.op, Add):
+            a, b = (self._broadcast(value, node) for value in node.operands)
+            return a + b
+        if isinstance(node.op, Mul):
+            factor = node.operands[1]
+            assert factor is not None
+            return self._value(node.x).scaled(np.broadcast_to(factor.data, node.result.type.shape).reshape(-1))
+        if type(node.op) in _ENTRIES:
+            result = compose(_ENTRIES[type(node.op)](node), self._value(node.x), rows)
+            bias = node.operand("bias")
+            if bias is None:
+                return result
+            channel = node.result.type.rank - 1 if isinstance(node.op, Dense) else 1
+            shape = [-1 if i == channel else 1 for i in range(node.result.type.rank)]
+            full = np.broadcast_to(bias.data.reshape(shape), node.result.type.shape)
+            return result + Affine.constant(full)
+        parts = [
+            compose(move_entries(node, i, 0), self._value(value), rows)
+            for i, value in enumerate(v for v in node.operands if v is not None)
+        ]
+        return sum(parts[1:], parts[0])
+
+    def _broadcast(self, value: Value | None, node: Node) -> Affine:
+        assert value is not None
+        if value.is_constant:
+            return Affine.constant(np.broadcast_to(value.data, node.result.type.shape))
+        return self._value(value)
+
+    # --- populations ---
+
+    def _population(self, name: str, kind: str, node: Node, synapses: Affine, **more: Any) -> Population:
+        first = self.populations[-1].stop if self.populations else 0
+        shape = node.result.type.shape[1:]
+        made = Population(name, kind, first, shape, origin=node.result.origin, **more)
+        self.populations.append(made)
+        self.synapses.append(synapses)
+        self._check_weights(made, synapses)
+        return made
+
+    def _arrival(self, synapses: Affine) -> tuple[int, int]:
+        """First and last timestep in which a spike may reach the rows."""
+        col = synapses.entries.col
+        return (int(self.first[col].min()), int(self.last[col].max())) if len(col) else (0, 0)
+
+    def _partial_sums(self, synapses: Affine) -> tuple[Array, Array]:
+        """Per row: the largest sum of positive weights' contributions, and of negative ones' (as a positive number)."""
+        e, rows = synapses.entries, len(synapses.const)
+        reach = e.weight * self.peak[e.col]
+        positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        np.add.at(positive, e.row, np.maximum(reach, 0))
+        np.add.at(negative, e.row, np.maximum(-reach, 0))
+        return positive, negative
+
+    def _unary(self, node: Node, op: Unary) -> None:
+        synapses = self._value(node.x).merged()
+        start, stop = self._arrival(synapses)
+        window = (stop + 1, stop + op.levels)
+        made = self._population(node.result.name, "unary", node, synapses, levels=op.levels, window=window)
+        step = node.operands[1]
+        assert step is not None
+        r = np.broadcast_to(step.data, node.result.type.shape).reshape(-1).astype(np.int64)
+        positive, negative = self._partial_sums(synapses)
+        held = np.zeros(made.size, np.int64)
+        if stop > start:
+            held = self.control.hold(made.name, made.first, positive, start)
+        release = held + synapses.const + r // 2 - (op.levels + 1) * r + 1
+        self.control.add(f"{made.name}.release", made.first, release, stop, stop)
+        self.control.add(f"{made.name}.ramp", made.first, r, stop, stop + op.levels - 1)
+        self._check_range(made, held + positive + negative + np.abs(release) + r)
+        fire = np.ones(made.size)
+        self._sources(fire * window[0], fire * window[1], op.levels)
+        self.affine[id(node.result)] = Affine.sources(self.elements + made.first, made.size)
+
+    def _or(self, node: Node) -> None:
+        synapses = compose(max_pool_entries(node), self._value(node.x), node.result.type.elements).merged()
+        e = synapses.entries
+        if np.any(e.weight != 1) or np.any(synapses.const) or np.any(e.col < self.elements):
+            raise unsupported(
+                "NMC-C001",
+                f"target 'cri' cannot hold %{node.result.name}",
+                where=", ".join(node.result.origin),
+                why="max_pool reads something else than spike trains",
+                hint="put a ReLU in front of the max pool",
+            )
+        first = np.full(node.result.type.elements, np.iinfo(np.int64).max)
+        last = np.zeros(node.result.type.elements, np.int64)
+        np.minimum.at(first, e.row, self.first[e.col] + 1)
+        np.maximum.at(last, e.row, self.last[e.col] + 1)
+        first = np.minimum(first, last)
+        window = (int(first.min()), int(last.max()))
+        levels = int(self.peak[e.col].max(initial=0))
+        made = self._population(node.result.name, "or", node, synapses, levels=levels, window=window)
+        self._sources(first, last, levels)
+        self.affine[id(node.result)] = Affine.sources(self.elements + made.first, made.size)
+
+    # --- readout ---
+
+    def _readout(self, name: str, node: Node) -> None:
+        """Count the spikes of neurons that stand for the output one to one, else add neurons that hold its sums."""
+        value = self._value(node.x).merged()
+        scale = node.operands[1]
+        assert scale is not None
+        shape = node.result.type.shape
+        scales = np.broadcast_to(scale.data, shape).reshape(-1).astype(np.float64)
+        e, rows = value.entries, np.arange(len(value.const))
+        if np.array_equal(e.row, rows) and np.all(e.weight == 1) and np.all(e.col >= self.elements):
+            self.steps = max(self.steps, int(self.last[e.col].max()) + 1)
+            self.readouts.append(Readout(name, "count", shape[1:], e.col - self.elements, value.const, scales))
+            return
+        start, stop = self._arrival(value)
+        made = self._population(name, "readout", node, value, window=(start, stop))
+        positive, negative = self._partial_sums(value)
+        held = self.control.hold(made.name, made.first, positive, start)
+        self._check_range(made, held + positive + negative)
+        self._sources(np.zeros(made.size), np.zeros(made.size), 0)
+        self.steps = max(self.steps, stop + 1)
+        neurons = np.arange(made.first, made.stop)
+        self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales))
+
+    # --- checks ---
+
+    def _check_weights(self, made: Population, synapses: Affine) -> None:
+        e = synapses.entries
+        largest = np.where(e.col < self.elements, INT16 >> max(self.bits - 1, 0), INT16)
+        over = np.abs(e.weight) > largest
+        if over.any():
+            raise limit(
+                "NMC-C002",
+                f"{int(over.sum())} synapses into %{made.name} exceed int16",
+                where=", ".join(made.origin),
+                why=f"the largest weight is {int(np.abs(e.weight).max())}; inputs allow {INT16 >> max(self.bits - 1, 0)}",
+                hint="fewer weight bits (quantize-cri{weight_bits=6}) or a smaller pool in front of the layer",
+            )
+
+    def _check_range(self, made: Population, reach: Array) -> None:
+        allowed = 2 ** (self.profile.width - 1)
+        if len(reach) and int(reach.max()) >= allowed:
+            raise limit(
+                "NMC-C003",
+                f"potentials of %{made.name} may reach ±{int(reach.max())}",
+                where=", ".join(made.origin),
+                why=f"profile {self.profile.name!r} holds {self.profile.width} bits",
+                hint="fewer timesteps or fewer weight bits",
+            )
+
+    # --- assembly ---
+
+    def _program(self, provenance: dict[str, Any]) -> CriProgram:
+        neurons = self.populations[-1].stop if self.populations else 0
+        axons, local = self._tables(neurons)
+        strict = self.profile.compare == ">"
+        code, leak = self.profile.no_leak
+        model = NeuronModel(code, 0 if strict else 1, leak, self.profile.noise_off)
+        return CriProgram(
+            profile=self.profile,
+            models=(model,),
+            neuron_model=np.zeros(neurons, np.uint8),
+            axons=axons,
+            neurons=local,
+            populations=tuple(self.populations),
+            inputs=tuple(self.inputs),
+            schedule=tuple(self.control.schedule),
+            readouts=tuple(self.readouts),
+            steps=self.steps,
+            provenance=provenance,
+        )
+
+    def _tables(self, neurons: int) -> tuple[Table, Table]:
+        """Synapses of axons (inputs as bit planes, then control) and of neurons."""
+        source = [s.entries.col for s in self.synapses]
+        target = [s.entries.row + p.first for s, p in zip(self.synapses, self.populations, strict=True)]
+        weight = [s.entries.weight for s in self.synapses]
+        col, row, w = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (source, target, weight))
+        pixel = col < self.elements
+        planes = [(col[pixel] * self.bits + bit, row[pixel], w[pixel] << bit) for bit in range(self.bits)]
+        controls = list(zip(self.control.axon, self.control.target, self.control.weight, strict=True))
+        axons = table([*planes, *controls], self.elements * self.bits + self.control.count)
+        return axons, table([(col[~pixel] - self.elements, row[~pixel], w[~pixel])], neurons)
+
+
+def table(parts: list[tuple[Array, Array, Array]], sources: int) -> Table:
+    """CSR from (source, target, weight) arrays; within a source, targets ascend."""
+    source, target, weight = (
+        np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in (zip(*parts, strict=True) if parts else ((),) * 3)
+    )
+    order = np.lexsort((target, source))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=sources))]).astype(np.int64)
+    return Table(indptr, target[order].astype(np.int32), weight[order].astype(np.int16))

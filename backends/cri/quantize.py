@@ -1,0 +1,227 @@
+"""Quantization for the unary code: int8 weights per channel, activations of T levels, calibrated ranges.
+
+An activation whose range is R gets levels of size s = R / T. Its weights in real units per train unit are w; its
+accumulator unit S is the smallest that keeps |w / S| ≤ 127 and makes r = s / S an integer, so that
+
+    level = clip((V + r//2) // r, 0, T)     with V = Σ round(w / S) · level_in + round(b / S)
+
+needs no other rounding than that of weights and bias. Connections without weights (a residual branch) are not held to
+8 bits: they may use the whole int16 of a synapse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...compiler.analysis.ranges import METHODS, activation_ranges, extents
+from ...compiler.diagnostics import Collector
+from ...compiler.ir import Graph, Node, Value
+from ...compiler.ir.ops import Add, Clip, Dequantize, MaxPool, Quantize, Relu, Unary
+from ...compiler.ir.ops.base import Array
+from ...compiler.passes.base import Context, Pass
+from ...runtime import arith
+from .integerize import (
+    Integerizer,
+    NotHeld,
+    NotUniform,
+    Scale,
+    channel_axis,
+    channel_shape,
+    check_activation,
+    to_channels,
+)
+from .terms import is_train
+
+INPUT_BITS = 8
+INT16 = 32767
+MANTISSA = 40
+
+
+@dataclass(frozen=True)
+class QuantizeCri(Pass):
+    """Integers for the unary code.
+
+    levels       T: levels above zero of every activation, also the timesteps of its train
+    ranges       how calibration samples give ranges: minmax, percentile or mse
+    percent      the percentile, where ranges=percentile
+    weight_bits  2 to 8
+    readout      potential: exact integer logits; count: outputs as spike counts of T levels
+    """
+
+    name: ClassVar[str] = "quantize-cri"
+    takes: ClassVar[tuple[str, ...]] = ("terms",)
+    gives: ClassVar[str] = "quantized"
+    preserves: ClassVar[bool] = False
+
+    levels: int = 15
+    ranges: str = "mse"
+    percent: float = 99.9
+    weight_bits: int = 8
+    readout: str = "potential"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.levels <= 4096:
+            raise ValueError(f"levels must be 1 to 4096, not {self.levels}")
+        if self.ranges not in METHODS:
+            raise ValueError(f"ranges must be one of {', '.join(METHODS)}, not {self.ranges!r}")
+        if not 0 < self.percent <= 100:
+            raise ValueError(f"percent must be above 0 and at most 100, not {self.percent}")
+        if not 2 <= self.weight_bits <= 8:
+            raise ValueError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
+        if self.readout not in ("potential", "count"):
+            raise ValueError(f"readout must be potential or count, not {self.readout!r}")
+
+    def run(self, graph: Graph, context: Context) -> int:
+        builder = _Builder(self, graph, context)
+        builder.build()
+        made = builder.target
+        graph.adopt(made)
+        return len(made.nodes)
+
+
+class _Builder:
+    """One run of the pass: `source` is read, `target` is built."""
+
+    def __init__(self, options: QuantizeCri, source: Graph, context: Context):
+        self.options, self.source, self.context = options, source, context
+        self.target = Graph(source.name, "quantized")
+        self.integers = Integerizer(self.target)
+        self.problems = Collector()
+        assert context.samples is not None
+        self.samples = context.samples
+        activations = [n.result for n in source.nodes if isinstance(n.op, Relu | Clip)]
+        self.ranges = activation_ranges(
+            source, self.samples, _axes(activations), options.ranges, options.levels, options.percent
+        )
+        ends = [v for v in (*source.inputs, *source.outputs.values()) if not v.is_constant]
+        self.extents = extents(source, self.samples, _axes(ends))
+
+    def build(self) -> None:
+        for value in self.source.inputs:
+            self._input(value)
+        for node in self.source.nodes:
+            if isinstance(node.op, Relu | Clip | MaxPool):
+                self._guard(node.result, self._activation, node)
+        for name, value in self.source.outputs.items():
+            self._guard(value, self._output, name, value)
+        self.problems.raise_if_any()
+
+    def _guard(self, value: Value, function: Callable[..., None], *arguments: object) -> None:
+        """Call; a part that cannot be held becomes a diagnostic, reported with all others."""
+        try:
+            function(*arguments)
+        except NotHeld as problem:
+            where = problem.value
+            self.integers.trains.setdefault(id(value), (value, np.ones((1,) * value.type.rank)))
+            self.problems.add(
+                "NMC-C001",
+                f"target 'cri' cannot hold %{where.name}",
+                where=", ".join(where.origin),
+                why=problem.why,
+                hint=problem.hint,
+            )
+        except NotUniform as problem:
+            self.problems.add(
+                "NMC-C001",
+                f"target 'cri' cannot hold %{value.name}",
+                where=", ".join(value.origin),
+                why=f"%{problem} would need several scales within one channel",
+            )
+
+    def _input(self, value: Value) -> None:
+        """Codes of INPUT_BITS bits over the calibrated range, which is widened to hold 0."""
+        extent = self.extents[value.name]
+        low, high = min(0.0, float(extent.low.min())), max(0.0, float(extent.high.max()))
+        top = 2**INPUT_BITS - 1
+        scale = float(arith.round_mantissa((high - low) / top, 24)) or 1.0 / top
+        zero_point = int(np.clip(arith.round_half_even(-low / scale), 0, top))
+        source = self.target.add_input(value.name, value.type)
+        code = self.target.add(Quantize(scale, zero_point, INPUT_BITS), source, name=f"{value.name}.code")
+        self.integers.trains[id(value)] = code, np.full((1,) * value.type.rank, scale)
+
+    def _activation(self, node: Node) -> None:
+        check_activation(node)
+        if isinstance(node.op, MaxPool):
+            return
+        value = node.result
+        unit = (self.ranges[value.name] / self.options.levels).reshape(channel_shape(value))
+        accumulator, scale, r = self._accumulate(node.x, unit)
+        count = self._unary(accumulator, r, value.name, value.origin)
+        self.integers.trains[id(value)] = count, r * scale
+
+    def _unary(self, accumulator: Value, r: Array, name: str, origin: tuple[str, ...]) -> Value:
+        constant = self.target.constant(f"{name}.r", r.astype(np.int64))
+        return self.target.add(Unary(self.options.levels), accumulator, constant, name=name, origin=origin)
+
+    def _accumulate(self, value: Value, unit: Array | None) -> tuple[Value, Scale, Array]:
+        """(V, S, r): value ≈ S · V, and r · S = `unit` unless a weight would not fit; without `unit` r is 1.
+
+        S is per channel where the layers allow it, else one number for the tensor.
+        """
+        smallest = self._smallest_scale(value)
+        try:
+            return self._accumulate_at(value, smallest, unit)
+        except NotUniform:
+            whole = np.full((1,) * value.type.rank, smallest.max())
+            unit = None if unit is None else np.full(whole.shape, unit.max())
+            return self._accumulate_at(value, whole, unit)
+
+    def _accumulate_at(self, value: Value, smallest: Array, unit: Array | None) -> tuple[Value, Scale, Array]:
+        r = np.ones_like(smallest)
+        scale = smallest
+        if unit is not None:
+            r = np.maximum(np.floor(arith.round_mantissa(unit / smallest, MANTISSA)), 1.0)
+            scale = np.maximum(unit / r, smallest)
+            coarse = int((unit < smallest).sum())
+            if coarse:
+                self.context.warnings.append(
+                    f"%{value.name}: in {coarse} channels one weight unit is larger than a level; they get fewer levels"
+                )
+        return self.integers.emit(value, scale), scale, r
+
+    def _smallest_scale(self, value: Value) -> Array:
+        """The accumulator unit per channel below which a weight would leave its range."""
+        peaks = self.integers.peaks(value)
+        weighted, plain = to_channels(peaks.weighted, value), to_channels(peaks.plain, value)
+        limit = 2 ** (self.options.weight_bits - 1) - 1
+        scale = np.where(weighted > 0, np.maximum(weighted / limit, plain / INT16), plain / limit)
+        spare = scale.max(initial=0.0) or 1.0
+        return np.where(scale > 0, scale, spare)
+
+    def _output(self, name: str, value: Value) -> None:
+        if value.is_constant:
+            raise NotHeld(value, f"output {name!r} does not depend on the input")
+        if is_train(value):
+            if not any(isinstance(node.op, Unary) for node in self.target.nodes):
+                raise NotHeld(value, f"output {name!r} is the input itself: no neuron computes it")
+            integer, scale = self.integers.train(value)
+        elif self.options.readout == "potential":
+            integer, scale, _ = self._accumulate(value, None)
+        else:
+            integer, scale = self._counted(name, value)
+        constant = self.target.constant(f"{name}.scale", np.asarray(scale, np.float64))
+        result = self.target.add(Dequantize(), integer, constant, name=f"{name}.float", origin=value.origin)
+        self.target.outputs[name] = result
+
+    def _counted(self, name: str, value: Value) -> tuple[Value, Scale]:
+        """An output as levels over the calibrated range [low, high], shifted by whole levels so that none is below 0."""
+        extent = self.extents[value.name]
+        low, high = min(0.0, float(extent.low.min())), max(0.0, float(extent.high.max()))
+        step = float(arith.round_mantissa((high - low) / self.options.levels, 24)) or 1.0
+        shift = int(np.ceil(arith.round_mantissa(-low / step, MANTISSA)))
+        unit = np.full(channel_shape(value), step)
+        accumulator, scale, r = self._accumulate(value, unit)
+        lift = self.target.constant(f"{name}.lift", (shift * r).astype(np.int64))
+        lifted = self.target.add(Add(), accumulator, lift, name=f"{name}.lifted", origin=value.origin)
+        count = self._unary(lifted, r, f"{name}.count", value.origin)
+        back = self.target.constant(f"{name}.shift", np.full((1,) * value.type.rank, -shift))
+        return self.target.add(Add(), count, back, name=f"{name}.level", origin=value.origin), r * scale
+
+
+def _axes(values: list[Value]) -> dict[str, int]:
+    """Position of the channel axis by value name."""
+    return {value.name: channel_axis(value) for value in values}

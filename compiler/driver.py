@@ -1,0 +1,119 @@
+"""Compilation from a model file to a program: front end, pipeline, lowering."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .calibration import check_samples, synthetic_samples
+from .frontends import Shapes, read_model
+from .ir import Graph, print_graph
+from .manager import Manager, PassRecord
+from .passes.base import Context, Declined
+from .pipeline import parse_pipeline, print_pipeline
+from .target import find_target, make_options
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A program and how it came about.
+
+    imported  the graph as the front end read it; lowered: the last graph, which the program equals bit for bit
+    records   what each pass did; declined: rewrites not done and why; warnings: sentences for the user
+    """
+
+    program: Any
+    imported: Graph
+    lowered: Graph
+    records: tuple[PassRecord, ...]
+    declined: tuple[Declined, ...]
+    warnings: tuple[str, ...]
+
+
+def _sha256(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _samples_digest(samples: Arrays) -> str:
+    parts = [(name.encode(), np.ascontiguousarray(samples[name], np.float64).tobytes()) for name in sorted(samples)]
+    return _sha256(*(part for pair in parts for part in pair))
+
+
+def compile_verbose(
+    model: str | Path | Graph,
+    target: str,
+    *,
+    input_shapes: Shapes | None = None,
+    calibration: Arrays | np.ndarray[Any, Any] | None = None,
+    passes: str | None = None,
+    manager: Manager | None = None,
+    **options: Any,
+) -> Compilation:
+    """Compile `model` (a file, or a graph in stage `imported`) for a target; see `compile_model` for the arguments.
+
+    `manager` carries the debugging switches (verify_each, dump_ir, print_after).
+    """
+    backend = find_target(target)
+    settings = make_options(backend, options)
+    pipeline = backend.pipeline(settings) if passes is None else parse_pipeline(passes, backend.passes)
+    imported = model if isinstance(model, Graph) else read_model(Path(model), input_shapes)
+    graph = imported.copy()
+    context = Context()
+    if calibration is None:
+        context.samples, warning = synthetic_samples(graph)
+        context.warnings.append(warning)
+    else:
+        context.samples = check_samples(graph, calibration)
+    manager = manager or Manager()
+    if manager.verify_each and manager.inputs is None:
+        manager = replace(manager, inputs=context.samples)
+    records = manager.run(graph, pipeline, context)
+    provenance = {
+        "nmc": version("nmc"),
+        "numpy": version("numpy"),
+        "onnx": version("onnx"),
+        "model": {"name": imported.name, "sha256": _sha256(print_graph(imported).encode())},
+        "options": asdict(settings),
+        "pipeline": print_pipeline(pipeline),
+        "calibration": "synthetic" if calibration is None else _samples_digest(context.samples),
+    }
+    program = backend.lower(graph, settings, context, provenance)
+    return Compilation(
+        program, imported, graph, tuple(records), tuple(context.declined), tuple(context.warnings)
+    )
+
+
+def compile_model(
+    model: str | Path | Graph,
+    target: str = "cri",
+    *,
+    input_shapes: Shapes | None = None,
+    calibration: Arrays | np.ndarray[Any, Any] | None = None,
+    passes: str | None = None,
+    **options: Any,
+) -> Any:
+    """Compile a network to a program for `target`.
+
+    model         path of an ONNX file (or an `.ir` file, or an imported graph)
+    input_shapes  shapes by input name where the file leaves dimensions open, e.g. {"image": (1, 1, 8, 8)}
+    calibration   typical inputs, shape (samples, *sample shape), by input name or as one array; without it ranges come
+                  from synthetic noise and the result is only good for trying out
+    passes        a pipeline as text instead of the target's own
+    options       the target's options, for cri: profile, timesteps, readout, ranges, … (see `nmc targets`)
+
+    Returns the program (`nmc.runtime.program.save` writes it). Raises NmcError with every problem found.
+    """
+    return compile_verbose(
+        model, target, input_shapes=input_shapes, calibration=calibration, passes=passes, **options
+    ).program

@@ -1,0 +1,22 @@
+"""The intermediate representation: graphs of ops over named-axis tensors, their text form and reference interpreter."""
+
+from .graph import Graph, Node, Value
+from .interpret import evaluate, observe, trace
+from .ops.base import IllegalOp, Op
+from .text import constant_bank, parse_graph, print_graph
+from .types import TensorType
+
+__all__ = [
+    "Graph",
+    "IllegalOp",
+    "Node",
+    "Op",
+    "TensorType",
+    "Value",
+    "constant_bank",
+    "evaluate",
+    "observe",
+    "parse_graph",
+    "print_graph",
+    "trace",
+]

@@ -1,0 +1,199 @@
+"""The text form of graphs. `parse_graph(print_graph(g), constant_bank(g)) == g`.
+
+    graph "digits" stage canonical
+    input %image: f32[1,1,8,8]NCHW
+    const @conv1.weight: f32[8,1,3,3]____ = sha256:5feceb66…
+    const @conv1.bias: f32[2]_ = [0.5, -1.0]
+    %conv1 = conv(%image, @conv1.weight, @conv1.bias) {stride=(1, 1), …}: f32[1,8,8,8]NCHW from "net.conv1"
+    output "logits" = %conv1
+
+A constant of at most 16 elements stands in full, a larger one as the digest of its bytes. Attributes at their defaults
+are left out, types of results may be; where they stand they are checked.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+import numpy as np
+
+from .graph import Graph, Node, Value
+from .ops import REGISTRY
+from .ops.base import IllegalOp, Op
+from .types import DTYPES, TensorType
+
+INLINE_ELEMENTS = 16
+_PLAIN = re.compile(r"[\w.]+")
+_NAME = r'(?:[\w.]+|"(?:[^"\\]|\\.)*")'
+_GRAPH = re.compile(rf"graph ({_NAME}) stage (\S+)$")
+_INPUT = re.compile(rf"input %({_NAME}): (\S+)$")
+_CONST = re.compile(rf"const @({_NAME}): (\S+)(?: = (.+))?$")
+_NODE = re.compile(rf"%({_NAME}) = (\w+)\((.*?)\)(?: \{{(.*)\}})?(?:: (\S+))?(?: from (.*))?$")
+_OUTPUT = re.compile(rf"output ({_NAME}) = ([%@])({_NAME})$")
+_OPERAND = re.compile(rf"\s*(?:([%@])({_NAME})|(none))\s*(?:,|$)")
+_TYPE = re.compile(r"(\w+)\[([\d,]*)\](\w*)$")
+
+
+class TextError(ValueError):
+    """The text is not a graph; the message names the line."""
+
+
+# --- printing ---
+
+
+def _quote(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else json.dumps(name)
+
+
+def _reference(value: Value | None) -> str:
+    if value is None:
+        return "none"
+    return ("@" if value.is_constant else "%") + _quote(value.name)
+
+
+def _constant_line(value: Value) -> str:
+    if value.type.elements <= INLINE_ELEMENTS:
+        content = json.dumps(value.data.ravel().tolist())
+    else:
+        content = f"sha256:{value.digest()}"
+    return f"const {_reference(value)}: {value.type} = {content}"
+
+
+def attributes(op: Op) -> dict[str, Any]:
+    """The op's attributes that are not at their defaults."""
+    values = {field.name: (getattr(op, field.name), field.default) for field in fields(op)}
+    return {name: value for name, (value, default) in values.items() if default is MISSING or value != default}
+
+
+def _node_line(node: Node) -> str:
+    operands = ", ".join(map(_reference, node.operands))
+    given = ", ".join(f"{name}={value!r}" for name, value in attributes(node.op).items())
+    braces = f" {{{given}}}" if given else ""
+    origin = f" from {', '.join(map(json.dumps, node.result.origin))}" if node.result.origin else ""
+    return f"{_reference(node.result)} = {node.op.mnemonic}({operands}){braces}: {node.result.type}{origin}"
+
+
+def print_graph(graph: Graph) -> str:
+    """The text form; two graphs are equal when their texts are."""
+    lines = [f"graph {json.dumps(graph.name)} stage {graph.stage}"]
+    lines += [f"input {_reference(value)}: {value.type}" for value in graph.inputs]
+    lines += [_constant_line(value) for value in graph.constants()]
+    lines += [_node_line(node) for node in graph.nodes]
+    lines += [f"output {json.dumps(name)} = {_reference(value)}" for name, value in graph.outputs.items()]
+    return "\n".join(lines) + "\n"
+
+
+def constant_bank(graph: Graph) -> dict[str, np.ndarray]:
+    """The arrays that the text form names by digest only, under those digests."""
+    return {v.digest(): v.data for v in graph.constants() if v.type.elements > INLINE_ELEMENTS}
+
+
+# --- parsing ---
+
+
+def _unquote(name: str) -> str:
+    return json.loads(name) if name.startswith('"') else name
+
+
+def _parse_type(text: str) -> TensorType:
+    match = _TYPE.fullmatch(text)
+    if not match:
+        raise TextError(f"{text!r} is not a type such as f32[1,8]NC")
+    shape = tuple(int(size) for size in match[2].split(",") if size)
+    return TensorType(shape, match[1], match[3])
+
+
+def _parse_constant(type: TensorType, name: str, content: str | None, bank: Mapping[str, np.ndarray]) -> np.ndarray:
+    if content is not None and content.startswith("["):
+        return np.array(json.loads(content), DTYPES[type.dtype]).reshape(type.shape)
+    digest = (content or "").removeprefix("sha256:")
+    data = bank[digest] if digest in bank else bank.get(name)
+    if data is None:
+        raise TextError(f"no array for constant @{name}")
+    if data.shape != type.shape or data.dtype != DTYPES[type.dtype]:
+        raise TextError(f"constant @{name} is declared {type} but the array is {TensorType.of(data)}")
+    return data
+
+
+def _parse_attributes(text: str | None) -> dict[str, Any]:
+    call = ast.parse(f"f({text or ''})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+
+
+class _Parser:
+    def __init__(self, bank: Mapping[str, np.ndarray]):
+        self.bank = bank
+        self.graph = Graph()
+        self.values: dict[str, Value] = {}
+
+    def line(self, line: str) -> None:
+        if match := _GRAPH.fullmatch(line):
+            self.graph.name, self.graph.stage = _unquote(match[1]), match[2]
+        elif match := _INPUT.fullmatch(line):
+            self.define("%", self.graph.add_input(_unquote(match[1]), _parse_type(match[2])))
+        elif match := _CONST.fullmatch(line):
+            type, name = _parse_type(match[2]), _unquote(match[1])
+            data = _parse_constant(type, name, match[3], self.bank)
+            self.define("@", self.graph.constant(name, data, type.axes))
+        elif match := _OUTPUT.fullmatch(line):
+            self.graph.outputs[_unquote(match[1])] = self.use(match[2], match[3])
+        elif match := _NODE.fullmatch(line):
+            self.node(match)
+        else:
+            raise TextError("not a graph, input, const, node or output line")
+
+    def define(self, sigil: str, value: Value) -> None:
+        if sigil + value.name in self.values:
+            raise TextError(f"{sigil}{value.name} is defined twice")
+        self.values[sigil + value.name] = value
+
+    def use(self, sigil: str, name: str) -> Value:
+        try:
+            return self.values[sigil + _unquote(name)]
+        except KeyError:
+            raise TextError(f"{sigil}{name} is not defined above") from None
+
+    def operands(self, text: str) -> list[Value | None]:
+        found: list[Value | None] = []
+        position = 0
+        while position < len(text):
+            match = _OPERAND.match(text, position)
+            if not match:
+                raise TextError(f"cannot read the operands {text!r}")
+            found.append(None if match[3] else self.use(match[1], match[2]))
+            position = match.end()
+        return found
+
+    def node(self, match: re.Match[str]) -> None:
+        name, mnemonic, operands, given, declared, origin = match.groups()
+        if mnemonic not in REGISTRY:
+            raise TextError(f"unknown op {mnemonic!r}")
+        op = REGISTRY[mnemonic](**_parse_attributes(given))
+        names = tuple(json.loads(f"[{origin}]")) if origin else ()
+        result = self.graph.add(op, *self.operands(operands), name=_unquote(name), origin=names)
+        if declared is not None and _parse_type(declared) != result.type:
+            raise TextError(f"{result} is declared {declared}")
+        self.define("%", result)
+
+
+def parse_graph(text: str, bank: Mapping[str, np.ndarray] | None = None) -> Graph:
+    """Read the text form. `bank` holds constants that are not inline, under their digest or their name.
+
+    TextError names the first line that is wrong.
+    """
+    parser = _Parser(bank or {})
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        try:
+            parser.line(stripped)
+        except (TextError, IllegalOp, ValueError, TypeError, SyntaxError) as error:
+            raise TextError(f"line {number}: {error}: {stripped}") from error
+    return parser.graph

@@ -1,0 +1,7 @@
+"""Passes by name. A backend adds its own through its target (`Target.passes`)."""
+
+PASSES: dict[str, str] = {
+    "canonicalize": "nmc.compiler.passes.canonicalize:Canonicalize",
+    "expand-batch-norm": "nmc.compiler.passes.fold_batch_norm:ExpandBatchNorm",
+    "fold-batch-norm": "nmc.compiler.passes.fold_batch_norm:FoldBatchNorm",
+}

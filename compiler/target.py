@@ -1,0 +1,58 @@
+"""What a target is to the compiler, and how one is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Protocol
+
+from .diagnostics import usage
+from .ir import Graph
+from .passes.base import Context, Pass
+from .pipeline import load_class, nearest
+
+GROUP = "nmc.targets"
+
+
+class Target(Protocol):
+    """A backend's entry: its option record, its pipeline for those options, and the lowering of the last graph.
+
+    `options` is a frozen dataclass with defaults whose constructor raises ValueError for values out of range.
+    `passes` are the backend's own passes (name → "module:Class").
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[type[Any]]
+    passes: ClassVar[Mapping[str, str]]
+
+    def pipeline(self, options: Any) -> tuple[Pass, ...]: ...
+
+    def lower(self, graph: Graph, options: Any, context: Context, provenance: dict[str, Any]) -> Any: ...
+
+    def facts(self) -> dict[str, Any]: ...
+
+
+def target_names() -> list[str]:
+    """Names of all installed targets, sorted."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def find_target(name: str) -> Target:
+    """The installed target of that name; NmcError NMC-T001 (usage) if there is none."""
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return load_class(entry.value)()
+    raise usage("NMC-T001", f"unknown target {name!r}", hint=nearest(name, target_names()))
+
+
+def make_options(target: Target, values: Mapping[str, Any]) -> Any:
+    """The target's option record; NmcError NMC-T002 (usage) for unknown names or values out of range."""
+    names = list(target.options.__dataclass_fields__)
+    for name in values:
+        if name not in names:
+            raise usage("NMC-T002", f"target {target.name} has no option {name!r}", hint=nearest(name, names))
+    try:
+        return target.options(**values)
+    except ValueError as error:
+        raise usage("NMC-T002", f"target {target.name}: {error}") from None

@@ -1,0 +1,1 @@
+"""The program file and what it holds: a leaf that compiler, backends and runtime share (numpy and safetensors only)."""

@@ -1,0 +1,157 @@
+"""A CRI program: axons, synapses, integer neurons, and what the host does at which timestep.
+
+The tables are data only. All indices count from 0: axons in the order of their first use by an input or a schedule
+phase, neurons population after population, row-major within a population's shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one build of the machine does where builds differ (docs/cri.md has the table).
+
+    compare     ">=" or ">": when a neuron fires against its threshold
+    width       bits of a potential, signed
+    overflow    "saturate" or "wrap"
+    leak        "floor": V − floor(V / 2^leak); "floor63": the same, but leak 63 adds 1 to positive potentials (the
+                vendor's simulator); "logical": the shift sees the `width`-bit pattern as an unsigned number
+    ann_clears  a model 0 neuron that does not fire is set to 0 (else it leaks like model 2)
+    no_leak     (model code, leak) that means "no leak" in this build
+    noise_off   the noise shift that means "no noise" in this build
+    """
+
+    name: str
+    compare: str
+    width: int
+    overflow: str
+    leak: str
+    ann_clears: bool
+    no_leak: tuple[int, int]
+    noise_off: int
+
+
+@dataclass(frozen=True, order=True)
+class NeuronModel:
+    """One parameter slot: model code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift."""
+
+    code: int
+    threshold: int
+    leak: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons `first … first+size−1`, one per element of `shape`; kind "unary", "or", "readout" or "plain".
+
+    A unary neuron fires in the last `count` steps of `window` (first, last timestep), 0 ≤ count ≤ `levels`.
+    """
+
+    name: str
+    kind: str
+    first: int
+    shape: tuple[int, ...]
+    levels: int = 0
+    window: tuple[int, int] = (0, 0)
+    origin: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def stop(self) -> int:
+        return self.first + self.size
+
+
+@dataclass(frozen=True)
+class Input:
+    """How the host turns one graph input into axon activity: `bits` axons per element, axon first + bits·e + k for bit k.
+
+    code = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1); bit k of code fires its axon in timestep `step`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    first: int
+    bits: int
+    scale: float
+    zero_point: int
+    step: int = 0
+
+    @property
+    def axons(self) -> int:
+        return self.bits * int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Control axons first … first+count−1 fire in every timestep start, start+period, … ≤ stop."""
+
+    name: str
+    first: int
+    count: int
+    start: int
+    stop: int
+    period: int = 1
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How the host makes one graph output (`shape` per sample) from neurons `neuron[e]`.
+
+    kind "potential": integer = V + offset after the last timestep; kind "count": integer = number of spikes + offset.
+    The float output is integer · scale. All three arrays have one entry per output element, row-major.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    neuron: IntArray
+    offset: IntArray
+    scale: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Synapses in CSR form: source s reaches target[indptr[s]:indptr[s+1]] with int16 weights."""
+
+    indptr: IntArray
+    target: NDArray[np.int32]
+    weight: NDArray[np.int16]
+
+    @property
+    def sources(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def synapses(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
+class CriProgram:
+    """Everything a board or simulator needs to run one network, and what a user needs to recognise it."""
+
+    target = "cri"
+
+    profile: Profile
+    models: tuple[NeuronModel, ...]
+    neuron_model: NDArray[np.uint8]
+    axons: Table
+    neurons: Table
+    populations: tuple[Population, ...]
+    inputs: tuple[Input, ...]
+    schedule: tuple[Phase, ...]
+    readouts: tuple[Readout, ...]
+    steps: int
+    provenance: dict[str, Any] = field(default_factory=dict)

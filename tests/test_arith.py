@@ -1,0 +1,93 @@
+"""Integer arithmetic against plain Python integers and fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nmc.runtime import arith
+
+INT64 = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from([-(2**63), 2**63 - 1, -(2**35), 2**34, 2**34 - 1, -1, 0, 1]),
+)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(INT64, st.integers(1, 64))
+def test_saturate_clamps_to_the_signed_range(x: int, bits: int) -> None:
+    assert arith.saturate(x, bits) == min(max(x, -(2 ** (bits - 1))), 2 ** (bits - 1) - 1)
+
+
+@given(INT64, st.integers(1, 63))
+def test_wrap_is_two_s_complement(x: int, bits: int) -> None:
+    half = 2 ** (bits - 1)
+    assert arith.wrap(x, bits) == (x + half) % (2 * half) - half
+
+
+@given(INT64, st.integers(0, 100))
+def test_arithmetic_shift_is_a_floor_division(x: int, exponent: int) -> None:
+    assert arith.arithmetic_shift(x, exponent) == x // 2**exponent
+
+
+@given(INT64, st.integers(0, 100), st.integers(1, 63))
+def test_logical_shift_sees_the_unsigned_pattern(x: int, exponent: int, bits: int) -> None:
+    assert arith.logical_shift(x, exponent, bits) == x % 2**bits // 2**exponent
+
+
+@given(st.floats(-(2.0**62), 2.0**62))
+def test_round_half_even_is_python_s_round(x: float) -> None:
+    assert arith.round_half_even(x) == round(x)
+
+
+@pytest.mark.parametrize(("x", "expected"), [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-(2.0**63), -(2**63))])
+def test_round_half_even_ties(x: float, expected: int) -> None:
+    assert arith.round_half_even(x) == expected
+
+
+@pytest.mark.parametrize("x", [np.nan, np.inf, -np.inf, 2.0**63, -(2.0**63) * 1.001])
+def test_round_half_even_refuses_what_no_int64_holds(x: float) -> None:
+    with pytest.raises(ValueError, match="int64"):
+        arith.round_half_even([0.0, x])
+
+
+@given(FLOATS, st.integers(1, 53))
+def test_round_mantissa_is_the_nearest_with_that_many_bits(x: float, bits: int) -> None:
+    exact = Fraction(x)
+    exponent = int(np.frexp(x)[1]) - bits
+    unit = Fraction(2) ** exponent
+    nearest = round(exact / unit) * unit  # Python rounds fractions half to even
+    rounded = float(arith.round_mantissa(x, bits))
+    assert np.isinf(rounded) and abs(nearest) >= 2**1024 if np.isinf(rounded) else Fraction(rounded) == nearest
+
+
+@given(FLOATS, st.integers(1, 53))
+def test_round_mantissa_is_idempotent_and_odd(x: float, bits: int) -> None:
+    once = arith.round_mantissa(x, bits)
+    assert arith.round_mantissa(once, bits) == once
+    assert arith.round_mantissa(-x, bits) == -once
+
+
+@given(st.integers(-(2**62), 2**62), st.integers(1, 2**61))
+def test_div_round_half_up(v: int, r: int) -> None:
+    assert arith.div_round_half_up(v, r) == (v + r // 2) // r
+
+
+@given(st.integers(-1000, 1000), st.integers(1, 500).map(lambda half: 2 * half))
+def test_div_round_half_up_is_the_nearest_integer_ties_upwards(v: int, r: int) -> None:
+    quotient = int(arith.div_round_half_up(v, r))
+    assert Fraction(-1, 2) < quotient - Fraction(v, r) <= Fraction(1, 2)
+
+
+@given(st.integers(-(2**62), 2**62), st.integers(1, 2**40), st.integers(1, 4096))
+def test_unary_count(v: int, r: int, levels: int) -> None:
+    assert arith.unary_count(v, r, levels) == min(max((v + r // 2) // r, 0), levels)
+
+
+def test_arrays_broadcast() -> None:
+    counts = arith.unary_count([[3, 10], [-5, 40]], [2, 4], 15)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [[2, 3], [0, 10]]
