@@ -1,4 +1,4 @@
-"""Every diagnostic code of the compiler and the backends with its one-line meaning (docs/diagnostics.md is made from it)."""
+"""Every diagnostic code of the compiler and the backends with its meaning (docs/diagnostics.md is made from it)."""
 
 CODES: dict[str, str] = {
     "NMC-I001": "The file is missing, unreadable or a folder",

@@ -89,9 +89,7 @@ def compile_verbose(
         "calibration": "synthetic" if calibration is None else _samples_digest(context.samples),
     }
     program = backend.lower(graph, settings, context, provenance)
-    return Compilation(
-        program, imported, graph, tuple(records), tuple(context.declined), tuple(context.warnings)
-    )
+    return Compilation(program, imported, graph, tuple(records), tuple(context.declined), tuple(context.warnings))
 
 
 def compile_model(

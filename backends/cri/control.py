@@ -8,8 +8,8 @@ import numpy as np
 
 from ...compiler.ir.ops.base import Array
 from ...runtime.program.cri import Phase
+from .tables import INT16
 
-INT16 = 32767
 # 4,096 neurons in a row have 256 in each of the 16 columns: both limits of a source at once.
 TARGETS = 4096
 

@@ -7,13 +7,29 @@ two of them read the same sum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...compiler.ir import Graph, Node, Value
-from ...compiler.ir.ops import Add, AvgPool, Clip, Concat, Conv, ConvTranspose, Dense, MaxPool, Mean, Mul, Pad, Relu
-from ...compiler.ir.ops import Reshape, Slice, Transpose
+from ...compiler.ir.ops import (
+    Add,
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dense,
+    MaxPool,
+    Mean,
+    Mul,
+    Pad,
+    Relu,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from ...compiler.ir.ops.base import Array
 from ...compiler.ir.ops.linear import output_first
 from ...runtime import arith
@@ -41,8 +57,7 @@ class Peaks:
     weighted: Array
     plain: Array
 
-    def map(self, function: object) -> Peaks:
-        assert callable(function)
+    def map(self, function: Callable[[Array], Array]) -> Peaks:
         return Peaks(function(self.weighted), function(self.plain))
 
 
@@ -174,7 +189,10 @@ class Integerizer:
             area = self._area(node)
             return parts[0].map(lambda peak: to_channels(peak, node.x) / area)
         if isinstance(node.op, Reshape | Transpose | Slice | Concat | Pad):
-            full = [p.map(lambda peak, v=v: np.broadcast_to(peak, v.type.shape)) for p, v in zip(parts, operands, strict=True)]
+            full = [
+                p.map(lambda peak, v=v: np.broadcast_to(peak, v.type.shape))
+                for p, v in zip(parts, operands, strict=True)
+            ]
             return Peaks(node.op.evaluate(*(f.weighted for f in full)), node.op.evaluate(*(f.plain for f in full)))
         raise NotHeld(value, f"{node.op.mnemonic} is not linear here")
 
@@ -265,7 +283,9 @@ class Integerizer:
         rounded = arith.round_half_even(first / scale.reshape(-1, *(1,) * (first.ndim - 1)))
         small = np.abs(rounded).max(initial=0) <= 127
         name, bias = node.result.name, node.operand("bias")
-        weight = self.target.constant(f"{name}.weight", output_first(node.op, rounded).astype(np.int8 if small else np.int16))
+        weight = self.target.constant(
+            f"{name}.weight", output_first(node.op, rounded).astype(np.int8 if small else np.int16)
+        )
         operands: list[Value | None] = [self.train(node.x)[0], weight]
         if bias is not None:
             operands.append(self.target.constant(f"{name}.bias", arith.round_half_even(bias.data / scale)))

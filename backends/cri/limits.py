@@ -12,8 +12,8 @@ from ...runtime.program.cri import CriProgram, Table
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one core (docs/cri.md): a source's synapses lie in at most 256 row pairs of 16 columns, the column being
-    the target's index mod 16."""
+    """Limits of one core (docs/cri.md): a source's synapses lie in at most 256 row pairs of 16 columns; a target's
+    column is its index mod 16."""
 
     neurons: int
     axons: int

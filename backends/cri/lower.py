@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiler.diagnostics import limit, unsupported
+from ...compiler.diagnostics import unsupported
 from ...compiler.ir import Graph, Node, Value
 from ...compiler.ir.ops import (
     Add,
@@ -42,7 +42,8 @@ from .affine import (
     max_pool_entries,
     move_entries,
 )
-from .control import INT16, Control
+from .control import Control
+from .tables import check_range, check_weights, table
 
 _ENTRIES = {Conv: conv_entries, ConvTranspose: conv_transpose_entries, Dense: dense_entries}
 
@@ -145,7 +146,7 @@ class Lowering:
         made = Population(name, kind, first, shape, origin=node.result.origin, **more)
         self.populations.append(made)
         self.synapses.append(synapses)
-        self._check_weights(made, synapses)
+        check_weights(made, synapses.entries, self.elements, self.bits)
         return made
 
     def _arrival(self, synapses: Affine) -> tuple[int, int]:
@@ -177,7 +178,7 @@ class Lowering:
         release = held + synapses.const + r // 2 - (op.levels + 1) * r + 1
         self.control.add(f"{made.name}.release", made.first, release, stop, stop)
         self.control.add(f"{made.name}.ramp", made.first, r, stop, stop + op.levels - 1)
-        self._check_range(made, held + positive + negative + np.abs(release) + r)
+        check_range(self.profile, made, held + positive + negative + np.abs(release) + r)
         fire = np.ones(made.size)
         self._sources(fire * window[0], fire * window[1], op.levels)
         self.affine[id(node.result)] = Affine.sources(self.elements + made.first, made.size)
@@ -222,37 +223,11 @@ class Lowering:
         made = self._population(name, "readout", node, value, window=(start, stop))
         positive, negative = self._partial_sums(value)
         held = self.control.hold(made.name, made.first, positive, start)
-        self._check_range(made, held + positive + negative)
+        check_range(self.profile, made, held + positive + negative)
         self._sources(np.zeros(made.size), np.zeros(made.size), 0)
         self.steps = max(self.steps, stop + 1)
         neurons = np.arange(made.first, made.stop)
         self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales))
-
-    # --- checks ---
-
-    def _check_weights(self, made: Population, synapses: Affine) -> None:
-        e = synapses.entries
-        largest = np.where(e.col < self.elements, INT16 >> max(self.bits - 1, 0), INT16)
-        over = np.abs(e.weight) > largest
-        if over.any():
-            raise limit(
-                "NMC-C002",
-                f"{int(over.sum())} synapses into %{made.name} exceed int16",
-                where=", ".join(made.origin),
-                why=f"the largest weight is {int(np.abs(e.weight).max())}; inputs allow {INT16 >> max(self.bits - 1, 0)}",
-                hint="fewer weight bits (quantize-cri{weight_bits=6}) or a smaller pool in front of the layer",
-            )
-
-    def _check_range(self, made: Population, reach: Array) -> None:
-        allowed = 2 ** (self.profile.width - 1)
-        if len(reach) and int(reach.max()) >= allowed:
-            raise limit(
-                "NMC-C003",
-                f"potentials of %{made.name} may reach ±{int(reach.max())}",
-                where=", ".join(made.origin),
-                why=f"profile {self.profile.name!r} holds {self.profile.width} bits",
-                hint="fewer timesteps or fewer weight bits",
-            )
 
     # --- assembly ---
 
@@ -287,13 +262,3 @@ class Lowering:
         controls = list(zip(self.control.axon, self.control.target, self.control.weight, strict=True))
         axons = table([*planes, *controls], self.elements * self.bits + self.control.count)
         return axons, table([(col[~pixel] - self.elements, row[~pixel], w[~pixel])], neurons)
-
-
-def table(parts: list[tuple[Array, Array, Array]], sources: int) -> Table:
-    """CSR from (source, target, weight) arrays; within a source, targets ascend."""
-    source, target, weight = (
-        np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in (zip(*parts, strict=True) if parts else ((),) * 3)
-    )
-    order = np.lexsort((target, source))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=sources))]).astype(np.int64)
-    return Table(indptr, target[order].astype(np.int32), weight[order].astype(np.int16))

@@ -208,7 +208,7 @@ class _Builder:
         self.target.outputs[name] = result
 
     def _counted(self, name: str, value: Value) -> tuple[Value, Scale]:
-        """An output as levels over the calibrated range [low, high], shifted by whole levels so that none is below 0."""
+        """An output as levels over its calibrated range, shifted by whole levels so that none is below 0."""
         extent = self.extents[value.name]
         low, high = min(0.0, float(extent.low.min())), max(0.0, float(extent.high.max()))
         step = float(arith.round_mantissa((high - low) / self.options.levels, 24)) or 1.0

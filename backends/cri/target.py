@@ -66,10 +66,8 @@ class CriTarget:
     def pipeline(self, options: CriOptions) -> tuple[Pass, ...]:
         return (Canonicalize(), FoldBatchNorm(), ExpandBatchNorm(), CriTerms(), options.quantize())
 
-    def lower(
-        self, graph: Graph, options: CriOptions, context: Context, provenance: dict[str, Any]
-    ) -> CriProgram:
-        """The table of a graph in stage `quantized`; NmcError NMC-P004 for another stage, NMC-C… where it does not fit."""
+    def lower(self, graph: Graph, options: CriOptions, context: Context, provenance: dict[str, Any]) -> CriProgram:
+        """The table of a graph in stage `quantized`; NmcError NMC-P004 for another stage, NMC-C… if it does not fit."""
         if graph.stage != "quantized":
             raise unsupported(
                 "NMC-P004",

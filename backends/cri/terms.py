@@ -58,7 +58,7 @@ def is_train(value: Value) -> bool:
         return not value.is_constant
     if isinstance(node.op, Concat):
         return all(operand is not None and is_train(operand) for operand in node.operands)
-    return isinstance(node.op, ACTIVATION) or isinstance(node.op, (*MOVES, MaxPool)) and is_train(node.x)
+    return isinstance(node.op, ACTIVATION) or (isinstance(node.op, (*MOVES, MaxPool)) and is_train(node.x))
 
 
 def is_pooled_train(value: Value) -> bool:
@@ -93,7 +93,7 @@ def activation_first(graph: Graph, node: Node, context: Context) -> bool:
         return False
     if not isinstance(mover.op, (*MOVES, MaxPool, Concat)):
         return False
-    if isinstance(mover.op, Pad) and node.op.evaluate(np.float64(mover.op.value)) != mover.op.value:
+    if isinstance(mover.op, Pad) and node.op.evaluate(np.array(mover.op.value)) != mover.op.value:
         return False
     name = node.result.name
     operands = [

@@ -75,7 +75,7 @@ def percentile_fraction(counts: Array, percent: float) -> Array:
 
 
 def mse_fraction(counts: Array, levels: int) -> Array:
-    """Fraction of `high` that minimizes the mean squared error of clip(round(x / step), 0, levels) · step, per channel."""
+    """Fraction of `high` with the least mean squared error of clip(round(x / step), 0, levels) · step, per channel."""
     centers = (np.arange(BINS) + 0.5) / BINS
     best, error = np.ones(len(counts)), np.full(len(counts), np.inf)
     for fraction in FRACTIONS[::-1]:

@@ -21,7 +21,7 @@ def is_nonnegative(value: Value) -> bool:
     if isinstance(op, Relu):
         return True
     if isinstance(op, Clip):
-        return op.low is not None and op.low >= 0 or (op.high is None or op.high >= 0) and is_nonnegative(node.x)
+        return (op.low is not None and op.low >= 0) or ((op.high is None or op.high >= 0) and is_nonnegative(node.x))
     if isinstance(op, Pad):
         return op.value >= 0 and is_nonnegative(node.x)
     if isinstance(op, _KEEPS_SIGN):

@@ -70,9 +70,16 @@ def attributes(op: Op) -> dict[str, Any]:
     return {name: value for name, (value, default) in values.items() if default is MISSING or value != default}
 
 
+def _literal(value: Any) -> str:
+    """A Python literal; an infinity is written as a number that overflows to it."""
+    if isinstance(value, float) and abs(value) == float("inf"):
+        return "1e999" if value > 0 else "-1e999"
+    return repr(value)
+
+
 def _node_line(node: Node) -> str:
     operands = ", ".join(map(_reference, node.operands))
-    given = ", ".join(f"{name}={value!r}" for name, value in attributes(node.op).items())
+    given = ", ".join(f"{name}={_literal(value)}" for name, value in attributes(node.op).items())
     braces = f" {{{given}}}" if given else ""
     origin = f" from {', '.join(map(json.dumps, node.result.origin))}" if node.result.origin else ""
     return f"{_reference(node.result)} = {node.op.mnemonic}({operands}){braces}: {node.result.type}{origin}"
@@ -136,11 +143,12 @@ class _Parser:
         if match := _GRAPH.fullmatch(line):
             self.graph.name, self.graph.stage = _unquote(match[1]), match[2]
         elif match := _INPUT.fullmatch(line):
-            self.define("%", self.graph.add_input(_unquote(match[1]), _parse_type(match[2])))
+            name = _unquote(match[1])
+            self.define("%", name, self.graph.add_input(name, _parse_type(match[2])))
         elif match := _CONST.fullmatch(line):
             type, name = _parse_type(match[2]), _unquote(match[1])
             data = _parse_constant(type, name, match[3], self.bank)
-            self.define("@", self.graph.constant(name, data, type.axes))
+            self.define("@", name, self.graph.constant(name, data, type.axes))
         elif match := _OUTPUT.fullmatch(line):
             self.graph.outputs[_unquote(match[1])] = self.use(match[2], match[3])
         elif match := _NODE.fullmatch(line):
@@ -148,10 +156,10 @@ class _Parser:
         else:
             raise TextError("not a graph, input, const, node or output line")
 
-    def define(self, sigil: str, value: Value) -> None:
-        if sigil + value.name in self.values:
-            raise TextError(f"{sigil}{value.name} is defined twice")
-        self.values[sigil + value.name] = value
+    def define(self, sigil: str, name: str, value: Value) -> None:
+        if value.name != name:
+            raise TextError(f"{sigil}{name} is defined twice")
+        self.values[sigil + name] = value
 
     def use(self, sigil: str, name: str) -> Value:
         try:
@@ -176,10 +184,11 @@ class _Parser:
             raise TextError(f"unknown op {mnemonic!r}")
         op = REGISTRY[mnemonic](**_parse_attributes(given))
         names = tuple(json.loads(f"[{origin}]")) if origin else ()
-        result = self.graph.add(op, *self.operands(operands), name=_unquote(name), origin=names)
+        name = _unquote(name)
+        result = self.graph.add(op, *self.operands(operands), name=name, origin=names)
         if declared is not None and _parse_type(declared) != result.type:
             raise TextError(f"{result} is declared {declared}")
-        self.define("%", result)
+        self.define("%", name, result)
 
 
 def parse_graph(text: str, bank: Mapping[str, np.ndarray] | None = None) -> Graph:

@@ -32,7 +32,7 @@ def _does_nothing(node: Node) -> bool:
     if x is None or x.type != y.type:
         return False
     if isinstance(op, Clip):
-        return op.low is None and op.high is None or op.low == 0 and op.high is None and is_nonnegative(x)
+        return (op.low is None and op.high is None) or (op.low == 0 and op.high is None and is_nonnegative(x))
     if isinstance(op, Mul | Add) and node.operands[1] is not None and node.operands[1].is_constant:
         return bool(np.all(node.operands[1].data == (1 if isinstance(op, Mul) else 0)))
     if isinstance(op, MaxPool | AvgPool):
@@ -41,7 +41,7 @@ def _does_nothing(node: Node) -> bool:
         return op.perm == tuple(range(x.type.rank))
     if isinstance(op, Mean):
         return all(x.type.shape[d] == 1 for d in op.dims)
-    return isinstance(op, Reshape | Pad | Slice | Concat) or isinstance(op, Relu) and is_nonnegative(x)
+    return isinstance(op, Reshape | Pad | Slice | Concat) or (isinstance(op, Relu) and is_nonnegative(x))
 
 
 def drop_identity(graph: Graph, node: Node, context: Context) -> bool:
@@ -117,7 +117,7 @@ def one_relu(graph: Graph, node: Node, context: Context) -> bool:
     if not isinstance(op, Clip | Relu) or inner is None or not isinstance(inner.op, Clip | Relu):
         return False
     first, second = (o if isinstance(o, Clip) else Clip(low=0.0) for o in (inner.op, op))
-    bounds = [None if value is None else second.evaluate(np.float64(value)) for value in (first.low, first.high)]
+    bounds = [None if value is None else second.evaluate(np.array(value)) for value in (first.low, first.high)]
     low = second.low if bounds[0] is None else float(bounds[0])
     high = second.high if bounds[1] is None else float(bounds[1])
     graph.rewrite(node, Clip(low, high), inner.x)
@@ -179,7 +179,7 @@ RULES = (
 
 @dataclass(frozen=True)
 class Canonicalize(Pass):
-    """Fold constants, drop what does nothing, fold padding and biases into layers, use one spelling of pools and clips."""
+    """Fold constants, drop what does nothing, fold padding and biases into layers, use one spelling for each thing."""
 
     name: ClassVar[str] = NAME
     takes: ClassVar[tuple[str, ...]] = ("imported", "canonical")

@@ -30,11 +30,11 @@ class Op:
     operands: ClassVar[tuple[str, ...]] = ("x",)
     constant_operands: ClassVar[frozenset[str]] = frozenset()
 
-    def infer(self, *types: Any) -> TensorType:
-        raise NotImplementedError
+    def infer(self, *args: Any, **kwargs: Any) -> TensorType:
+        raise NotImplementedError(self.mnemonic)
 
-    def evaluate(self, *arrays: Any) -> Array:
-        raise NotImplementedError
+    def evaluate(self, *args: Any, **kwargs: Any) -> Array:
+        raise NotImplementedError(self.mnemonic)
 
     @classmethod
     def check_arity(cls, count: int) -> None:

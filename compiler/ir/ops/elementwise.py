@@ -116,5 +116,7 @@ class BatchNorm(Op):
 
     def evaluate(self, x: Array, *parameters: Array) -> Array:
         gamma, beta, mean, variance = parameters
-        scale, offset = (p.reshape(-1, *(1,) * (x.ndim - 2)) for p in self.affine(gamma, beta, mean, variance, self.epsilon))
+        scale, offset = (
+            p.reshape(-1, *(1,) * (x.ndim - 2)) for p in self.affine(gamma, beta, mean, variance, self.epsilon)
+        )
         return working(x) * scale + offset

@@ -16,7 +16,7 @@ from .elementwise import broadcast
 @register
 @dataclass(frozen=True)
 class Quantize(Op):
-    """q = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1) − zero_point, an integer that stands for q · scale.
+    """q = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1) − zero_point; q stands for q · scale.
 
     Example: %q = quantize(%x) {scale=0.0625, zero_point=0, bits=8}
     """
@@ -69,7 +69,9 @@ class Dequantize(Op):
     constant_operands: ClassVar[frozenset[str]] = frozenset({"scale"})
 
     def infer(self, q: TensorType, scale: TensorType) -> TensorType:
-        require(q.dtype == "i64" and scale.dtype == "f64", f"dequantize takes i64 and an f64 scale, got {q} and {scale}")
+        require(
+            q.dtype == "i64" and scale.dtype == "f64", f"dequantize takes i64 and an f64 scale, got {q} and {scale}"
+        )
         require(broadcast(q, scale).shape == q.shape, f"scale {scale} does not broadcast to {q}")
         return q.with_dtype("f32")
 

@@ -59,8 +59,8 @@ class MaxPool(_Pool):
 @register
 @dataclass(frozen=True)
 class AvgPool(_Pool):
-    """y[n,c,p] = mean_k x[n, c, stride·p + dilation·k − pads]; padding counts as zeros if `include_pad`, else not at all
-    (what ceil_mode adds at the end never counts).
+    """y[n,c,p] = mean_k x[n, c, stride·p + dilation·k − pads]; padding counts as zeros if `include_pad`, else not
+    at all (what ceil_mode adds at the end never counts).
 
     Example: %y = avg_pool(%x) {kernel=(2, 2), stride=(2, 2), pads=((0, 0), (0, 0)), dilation=(1, 1)}
     """

@@ -109,10 +109,14 @@ class Concat(Op):
         require(0 <= self.dim < first.rank, f"dim {self.dim} of {first}")
         require(not (first.batched and self.dim == 0), "samples are never concatenated")
         rest = [x.shape[: self.dim] + x.shape[self.dim + 1 :] for x in xs]
-        require(all(x.rank == first.rank for x in xs) and len(set(rest)) == 1, f"shapes differ: {', '.join(map(str, xs))}")
+        require(
+            all(x.rank == first.rank for x in xs) and len(set(rest)) == 1, f"shapes differ: {', '.join(map(str, xs))}"
+        )
         shape = list(first.shape)
         shape[self.dim] = sum(x.shape[self.dim] for x in xs)
-        return TensorType(tuple(shape), result_dtype(*xs) if len({x.dtype for x in xs}) > 1 else first.dtype, first.axes)
+        return TensorType(
+            tuple(shape), result_dtype(*xs) if len({x.dtype for x in xs}) > 1 else first.dtype, first.axes
+        )
 
     def evaluate(self, *xs: Array) -> Array:
         samples = max(x.shape[0] for x in xs)

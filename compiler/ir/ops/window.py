@@ -11,7 +11,9 @@ Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 
-def output_size(size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int], ceil_mode: bool = False) -> int:
+def output_size(
+    size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int], ceil_mode: bool = False
+) -> int:
     """floor((size + pads − dilation·(kernel−1) − 1) / stride) + 1; ceil_mode as in ONNX and PyTorch: the last window
     must start inside the input or its left padding."""
     free = size + sum(pads) - dilation * (kernel - 1) - 1
@@ -26,13 +28,17 @@ def check_windows(x: TensorType, kernel: Ints, stride: Ints, dilation: Ints, pad
     """IllegalOp unless x has axes N, C, then one spatial axis per kernel entry, and all numbers make sense."""
     require(x.rank == len(kernel) + 2, f"a {len(kernel)}-D window needs an input of rank {len(kernel) + 2}, got {x}")
     require(x.axes[:2] == "NC", f"the first two axes must be N and C, got {x}")
-    require(len(stride) == len(dilation) == len(pads) == len(kernel), "stride, dilation and pads need one entry an axis")
+    require(
+        len(stride) == len(dilation) == len(pads) == len(kernel), "stride, dilation and pads need one entry an axis"
+    )
     require(all(k >= 1 for k in kernel), f"kernel {kernel} must be positive")
     require(all(s >= 1 for s in stride) and all(d >= 1 for d in dilation), "stride and dilation must be positive")
     require(all(len(p) == 2 and p[0] >= 0 and p[1] >= 0 for p in pads), f"pads {pads} must not be negative")
 
 
-def output_sizes(x: TensorType, kernel: Ints, stride: Ints, dilation: Ints, pads: Pads, ceil_mode: bool = False) -> Ints:
+def output_sizes(
+    x: TensorType, kernel: Ints, stride: Ints, dilation: Ints, pads: Pads, ceil_mode: bool = False
+) -> Ints:
     check_windows(x, kernel, stride, dilation, pads)
     sizes = zip(x.shape[2:], kernel, stride, dilation, pads, strict=True)
     return tuple(output_size(*numbers, ceil_mode) for numbers in sizes)

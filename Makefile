@@ -1,0 +1,43 @@
+# Every target sets up what it needs in .venv; the first run installs packages.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check golden bench docs
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# One stamp per set of packages; an editable install reads pyproject.toml again when that changes.
+$(VENV)/.core: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.11 or newer) is needed"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[demo]'
+	@touch $@
+$(VENV)/.test: $(VENV)/.core
+	$(PIP) -e '.[test]'
+	@touch $@
+$(VENV)/.check: $(VENV)/.test
+	$(PIP) -e '.[check]'
+	@touch $@
+
+demo: $(VENV)/.core ## Compile the shipped models, simulate them on real digits, print accuracy and spikes
+	$(BIN)/python examples/digits/demo.py
+
+test: $(VENV)/.test ## Run all tests
+	$(BIN)/python -m pytest tests -n auto --dist worksteal
+
+check: $(VENV)/.check ## Lint, format check, types, and the fast tests (under a minute)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not slow"
+
+golden: $(VENV)/.test ## Run the golden vectors of the machines through the simulators
+	$(BIN)/python -m pytest tests -m golden
+
+bench: $(VENV)/.test ## Measure compile and simulation times and print them
+	$(BIN)/python benchmarks/digits.py
+
+docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
+	$(BIN)/python docs/generate.py

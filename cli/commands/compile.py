@@ -1,0 +1,118 @@
+"""nmc compile"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..common import Output, nmc_command
+
+
+def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """`image=1,1,8,8` or, for a model with one input, `1,1,8,8` (under the name "")."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for item in items:
+        name, _, numbers = item.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in numbers.replace("x", ",").split(","))
+        except ValueError:
+            raise click.BadParameter(
+                f"{item!r} is not a shape such as image=1,1,8,8", param_hint="--input-shape"
+            ) from None
+    return shapes
+
+
+def summary(program: Any) -> dict[str, Any]:
+    """The numbers a user wants to see of a CRI program."""
+    return {
+        "target": program.target,
+        "profile": program.profile.name,
+        "neurons": len(program.neuron_model),
+        "axons": program.axons.sources,
+        "synapses": program.axons.synapses + program.neurons.synapses,
+        "timesteps": program.steps,
+    }
+
+
+@nmc_command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", required=True, help="Target machine (see `nmc targets`).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<model>.nmc.")
+@click.option(
+    "--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="Shape of an input that the file leaves open."
+)
+@click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
+@click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
+@click.option("--timesteps", type=int, help="Levels of an activation and timesteps of its spike train.")
+@click.option("--ranges", help="How calibration gives ranges: minmax, percentile or mse.")
+@click.option("--readout", help="potential (exact integers) or count (spike counts).")
+@click.option("--passes", help="A pipeline instead of the target's own, e.g. 'canonicalize,fold-batch-norm,…'.")
+@click.option("--verify-each", is_flag=True, help="Compare the network's numbers before and after each pass.")
+@click.option(
+    "--dump-ir", type=click.Path(path_type=Path, file_okay=False), help="Write the graph after each pass here."
+)
+@click.option("--print-after", metavar="PASS", help="Print the graph after this pass (or 'all').")
+def command(
+    out: Output,
+    model: Path,
+    target: str,
+    output: Path | None,
+    input_shape: tuple[str, ...],
+    calibration: Path | None,
+    passes: str | None,
+    verify_each: bool,
+    dump_ir: Path | None,
+    print_after: str | None,
+    **options: Any,
+) -> None:
+    """Compile MODEL (ONNX) to a program for a target."""
+    from ...compiler import compile_verbose
+    from ...compiler.manager import Manager
+    from ...runtime.data import read_arrays
+    from ...runtime.program import save
+
+    shapes = parse_shapes(input_shape)
+    start = time.perf_counter()
+    samples = None if calibration is None else read_arrays(calibration)
+    manager = Manager(verify_each, None, dump_ir, print_after, lambda text: click.echo(text, err=out.as_json))
+    result = compile_verbose(
+        model,
+        target,
+        input_shapes=shapes,
+        calibration=samples,
+        passes=passes,
+        manager=manager,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    path = output or Path(f"{model.stem}.nmc")
+    save(result.program, path)
+    seconds = time.perf_counter() - start
+    out.warn(result.warnings)
+    facts = summary(result.program)
+
+    def show() -> None:
+        if verify_each:
+            for record in result.records:
+                click.echo(f"{record.name}: outputs changed by {record.change:.2e} of their largest value")
+        numbers = ", ".join(f"{facts[key]:,} {key}" for key in ("neurons", "axons", "synapses", "timesteps"))
+        click.echo(f"{path}: {facts['target']} (profile {facts['profile']}), {numbers}, compiled in {seconds:.2f} s")
+
+    passes_done = [
+        {"pass": r.name, "rewrites": r.rewrites, "seconds": r.seconds, "nodes": r.nodes, "change": r.change}
+        for r in result.records
+    ]
+    declined = [{"pass": d.pass_name, "where": d.where, "why": d.why} for d in result.declined]
+    out.result(
+        {
+            "program": str(path),
+            **facts,
+            "seconds": seconds,
+            "warnings": list(result.warnings),
+            "passes": passes_done,
+            "declined": declined,
+        },
+        show,
+    )

@@ -1,0 +1,45 @@
+"""nmc passes"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from ..common import Output, nmc_command, print_table
+
+
+@nmc_command("passes")
+@click.option("--target", help="Only the pipeline of this target.")
+def command(out: Output, target: str | None) -> None:
+    """List passes with their options, and the pipeline of each target (text for `nmc compile --passes`)."""
+    from ...compiler.passes import PASSES
+    from ...compiler.pipeline import load_class, print_pipeline
+    from ...compiler.target import find_target, target_names
+
+    targets = [find_target(name) for name in ([target] if target else target_names())]
+    known = dict(PASSES)
+    for entry in targets:
+        known |= entry.passes
+    rows: list[dict[str, Any]] = []
+    for name, path in sorted(known.items()):
+        cls = load_class(path)
+        rows.append(
+            {
+                "pass": name,
+                "takes": ", ".join(cls.takes),
+                "gives": cls.gives or "the same",
+                "options": ", ".join(f"{f.name}={f.default}" for f in fields(cls)),
+                "what": (cls.__doc__ or "").strip().splitlines()[0],
+            }
+        )
+    pipelines = {entry.name: print_pipeline(entry.pipeline(entry.options())) for entry in targets}
+
+    def show() -> None:
+        columns = ["pass", "takes", "gives", "options", "what"]
+        print_table("", columns, [[row[c] for c in columns] for row in rows])
+        for name, text in pipelines.items():
+            click.echo(f"pipeline of target {name}: {text}")
+
+    out.result({"passes": rows, "pipelines": pipelines}, show)

@@ -1,0 +1,213 @@
+"""One ONNX node as its handler sees it: typed attributes, operands that are constants or values, and ways to emit IR.
+
+Whatever a handler does not ask for (an attribute, an operand, an output that is used) is refused after it returns, so
+nothing in a file is passed over silently.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from onnx import AttributeProto, NodeProto
+
+from ...ir import Graph, Op, Value
+from ...ir.ops import Reshape
+from .names import Label, Names
+from .problems import DependsOnRefused, Refusal
+from .tensors import Array, is_float, nonfinite
+
+T = TypeVar("T")
+MAX_ELEMENTS = 1 << 40
+
+
+class Unknown:
+    """The result of a node that was refused."""
+
+
+UNKNOWN = Unknown()
+Operand = Array | Value | Unknown | None
+Result = Array | Value
+
+
+def as_float32(array: Array) -> Array:
+    """The constant in float32 (float64 is rounded, the smaller types fit). Refusal if it is not finite or no float."""
+    if not is_float(array):
+        raise Refusal("NMC-I011", f"a constant operand has element type {array.dtype}, floats are needed")
+    with np.errstate(over="ignore"):
+        converted = np.asarray(array, np.float32)
+    if why := nonfinite(converted):
+        raise Refusal("NMC-I006", why + (" in float32" if array.dtype == np.float64 else ""))
+    return converted
+
+
+@dataclass
+class Model:
+    """What all nodes of a model share.
+
+    batches  lengths > 1 of axis 0 that the file states and the caller's input_shapes replaced by 1
+    open_batch  does the file leave axis 0 of an input open?
+    """
+
+    graph: Graph
+    names: Names
+    opset: int
+    used: set[str]
+    batches: frozenset[int] = frozenset()
+    open_batch: bool = False
+
+
+class Call:
+    """One application of an ONNX operator."""
+
+    def __init__(self, model: Model, proto: NodeProto, operands: list[Operand]):
+        self.model, self.proto, self.operands = model, proto, operands
+        self.op: str = proto.op_type
+        self.opset = model.opset
+        self.label: Label = model.names.label(proto)
+        self._name = ""
+        self._seen_operands: set[int] = set()
+        self._seen_attributes: set[str] = set()
+        self._attributes = {attribute.name: attribute for attribute in proto.attribute}
+
+    # --- attributes ---
+
+    def _attribute(self, name: str, kind: AttributeProto.AttributeType, field: str, default: T) -> T:
+        self._seen_attributes.add(name)
+        attribute = self._attributes.get(name)
+        if attribute is None:
+            return default
+        if attribute.type != kind or attribute.ref_attr_name:
+            raise Refusal("NMC-I011", f"attribute {name!r} is not of the kind the operator defines")
+        return getattr(attribute, field)
+
+    def integer(self, name: str, default: int) -> int:
+        return self._attribute(name, AttributeProto.INT, "i", default)
+
+    def required_integer(self, name: str) -> int:
+        self.require(name in self._attributes, "NMC-I011", f"attribute {name!r} is missing")
+        return self.integer(name, 0)
+
+    def number(self, name: str, default: T) -> float | T:
+        return self._attribute(name, AttributeProto.FLOAT, "f", default)
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        values = self._attribute(name, AttributeProto.INTS, "ints", None)
+        return None if values is None else tuple(map(int, values))
+
+    def text(self, name: str, default: str) -> str:
+        value: bytes = self._attribute(name, AttributeProto.STRING, "s", default.encode())
+        return value.decode("utf-8", "replace")
+
+    def ignore(self, *names: str) -> None:
+        """These attributes do not matter for inference."""
+        self._seen_attributes.update(names)
+
+    # --- operands ---
+
+    def operand(self, index: int) -> Operand:
+        """The operand as it is; None if absent."""
+        self._seen_operands.add(index)
+        return self.operands[index] if index < len(self.operands) else None
+
+    def optional_constant(self, index: int, role: str) -> Array | None:
+        operand = self.operand(index)
+        if isinstance(operand, Unknown):
+            raise DependsOnRefused
+        if isinstance(operand, Value):
+            hint = "make it a parameter or buffer of the model, so that the exporter writes it as an initializer"
+            raise Refusal("NMC-I013", f"its {role} is computed from the model's input (%{operand.name})", hint)
+        return operand
+
+    def constant(self, index: int, role: str) -> Array:
+        """A constant operand that must be there."""
+        found = self.optional_constant(index, role)
+        if found is None:
+            raise Refusal("NMC-I011", f"its {role} is missing")
+        return found
+
+    def optional_integers(self, index: int, role: str) -> tuple[int, ...] | None:
+        """A constant operand of whole numbers (scalar or one axis)."""
+        array = self.optional_constant(index, role)
+        if array is None:
+            return None
+        whole = array.dtype.kind in "iu" and array.ndim <= 1
+        self.require(whole, "NMC-I011", f"its {role} is {array.dtype}{list(array.shape)}, not a list of whole numbers")
+        return tuple(map(int, array.reshape(-1)))
+
+    def value(self, index: int = 0) -> Value:
+        """An operand that is computed from the graph's inputs."""
+        operand = self.operand(index)
+        if isinstance(operand, Unknown):
+            raise DependsOnRefused
+        if operand is None:
+            raise Refusal("NMC-I011", f"operand {index + 1} is missing")
+        if not isinstance(operand, Value):
+            raise Refusal("NMC-I011", "its operand is a constant", "fold it into the weights before exporting")
+        return operand
+
+    def results_used(self) -> int:
+        """1 + the index of the last output that something reads."""
+        used = [i for i, name in enumerate(self.proto.output) if name and name in self.model.used]
+        return used[-1] + 1 if used else 1
+
+    def check_complete(self, results: int) -> None:
+        """Refusal if the file says something at this node that its handler did not look at."""
+        unseen = [name for name in self._attributes if name not in self._seen_attributes]
+        self.require(not unseen, "NMC-I011", f"attribute {', '.join(unseen)} has no meaning here in opset {self.opset}")
+        extra = [i + 1 for i, o in enumerate(self.operands) if o is not None and i not in self._seen_operands]
+        self.require(not extra, "NMC-I011", f"operand {', '.join(map(str, extra))} has no meaning in opset {self.opset}")
+        self.require(self.results_used() <= results, "NMC-I011", f"its output {results + 1} is used")
+
+    # --- refusing ---
+
+    def require(self, condition: bool, code: str, why: str, hint: str = "") -> None:
+        if not condition:
+            raise Refusal(code, why, hint)
+
+    # --- emitting ---
+
+    @property
+    def name(self) -> str:
+        """Name of this node's value in the IR; its constants are called `<name>.<role>`."""
+        if not self._name:
+            self._name = self.model.names.unique(self.label.base, self.op)
+        return self._name
+
+    def weight(self, role: str, array: Array, axes: str | None = None) -> Value:
+        """A constant of the graph, in float32. Refusal if it is not finite."""
+        data = np.ascontiguousarray(as_float32(array)).reshape(array.shape)
+        if data is not array:
+            data.setflags(write=False)
+        return self.model.graph.constant(f"{self.name}.{role}", data, axes, (self.label.origin,))
+
+    def emit(self, op: Op, *operands: Value | None, part: str = "") -> Value:
+        """Apply an op. The last one of a node is called `name`, those before it `name.part`."""
+        types = [None if value is None else value.type for value in operands]
+        try:
+            inferred = op.infer(*types)
+        except ValueError as error:  # IllegalOp, or axes that do not fit a type
+            raise Refusal("NMC-I012", str(error)) from None
+        size = math.prod(inferred.shape)
+        self.require(0 < size <= MAX_ELEMENTS, "NMC-I012", f"the result {inferred} has {size} elements")
+        name = f"{self.name}.{part}" if part else self.name
+        return self.model.graph.add(op, *operands, name=name, origin=(self.label.origin,))
+
+    def reshape(self, x: Value, shape: tuple[int, ...], axes: str, part: str = "") -> Value:
+        """x in another shape (or x itself)."""
+        return x if shape == x.type.shape else self.emit(Reshape(shape, axes), x, part=part)
+
+    # --- axes ---
+
+    def axis(self, axis: int, rank: int, name: str = "axis") -> int:
+        """The axis counted from the front."""
+        self.require(-rank <= axis < rank, "NMC-I012", f"{name} {axis} of a tensor with {rank} axes")
+        return axis % rank
+
+    def axes(self, axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
+        """Axes counted from the front, each once, sorted."""
+        found = sorted({self.axis(axis, rank) for axis in axes})
+        self.require(len(found) == len(axes), "NMC-I012", f"axes {list(axes)} name an axis twice")
+        return tuple(found)
