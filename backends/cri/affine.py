@@ -100,13 +100,13 @@ def numbered(shape: tuple[int, ...]) -> Array:
     return np.arange(1, int(np.prod(shape, dtype=np.int64)) + 1).reshape(shape)
 
 
-def move_entries(node: Node, operand: int, offset: int) -> Entries:
-    """A reshape, transpose, pad, slice or concat: element `offset` + i of its result's numbering is element i."""
+def move_entries(node: Node, operand: int = 0) -> Entries:
+    """Where a reshape, transpose, pad, slice or concat puts the elements of one of its operands."""
     shapes = [value.type.shape for value in node.operands if value is not None]
     numbers = [numbered(s) if i == operand else np.zeros(s, np.int64) for i, s in enumerate(shapes)]
     moved = node.op.evaluate(*numbers).reshape(-1)
-    row = np.flatnonzero(moved) + offset
-    return Entries(row, moved[row - offset] - 1, np.ones(len(row), np.int64))
+    row = np.flatnonzero(moved)
+    return Entries(row, moved[row] - 1, np.ones(len(row), np.int64))
 
 
 def _tap(row: Array, col: Array, weight: Array) -> Entries:

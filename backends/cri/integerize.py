@@ -133,8 +133,8 @@ class Integerizer:
             raise NotHeld(value, "it is not a train of non-negative levels")
         parts = [self.train(operand) for operand in node.operands if operand is not None]
         if isinstance(node.op, POOLED):
-            unit = per_channel(parts[0][1], node.x).reshape(channel_shape(node.result))
-            return self._sum(node, parts[0][0]), unit / self._area(node)
+            total, area = self._sum(node, parts[0][0]), self._area(node)
+            return total, per_channel(parts[0][1], node.x).reshape(channel_shape(value)) / area
         operands = [part for part, _ in parts]
         result = self.target.add(node.op, *operands, name=value.name, origin=value.origin)
         return result, self._moved_scale(node, [scale for _, scale in parts])

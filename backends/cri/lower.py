@@ -127,7 +127,7 @@ class Lowering:
             full = np.broadcast_to(bias.data.reshape(shape), node.result.type.shape)
             return result + Affine.constant(full)
         parts = [
-            compose(move_entries(node, i, 0), self._value(value), rows)
+            compose(move_entries(node, i), self._value(value), rows)
             for i, value in enumerate(v for v in node.operands if v is not None)
         ]
         return sum(parts[1:], parts[0])

@@ -115,22 +115,20 @@ class _Builder:
         try:
             function(*arguments)
         except NotHeld as problem:
-            where = problem.value
-            self.integers.trains.setdefault(id(value), (value, np.ones((1,) * value.type.rank)))
-            self.problems.add(
-                "NMC-C001",
-                f"target 'cri' cannot hold %{where.name}",
-                where=", ".join(where.origin),
-                why=problem.why,
-                hint=problem.hint,
-            )
+            self._refuse(problem.value, problem.why, problem.hint)
+            self._placeholder(value)
         except NotUniform as problem:
-            self.problems.add(
-                "NMC-C001",
-                f"target 'cri' cannot hold %{value.name}",
-                where=", ".join(value.origin),
-                why=f"%{problem} would need several scales within one channel",
-            )
+            self._refuse(value, f"%{problem} would need several scales within one channel")
+            self._placeholder(value)
+
+    def _refuse(self, value: Value, why: str, hint: str = "") -> None:
+        what = f"target 'cri' cannot hold %{value.name}"
+        self.problems.add("NMC-C001", what, where=", ".join(value.origin), why=why, hint=hint)
+
+    def _placeholder(self, value: Value) -> None:
+        """Stands for a refused train, so that what follows it is looked at too; the graph is not used."""
+        stand_in = self.target.add_input(value.name, value.type.with_dtype("i64"))
+        self.integers.trains.setdefault(id(value), (stand_in, np.ones((1,) * value.type.rank)))
 
     def _input(self, value: Value) -> None:
         """Codes of INPUT_BITS bits over the calibrated range, which is widened to hold 0."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..common import Output, nmc_command
+from ..common import Output, nmc_command, summary
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -23,18 +23,6 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
                 f"{item!r} is not a shape such as image=1,1,8,8", param_hint="--input-shape"
             ) from None
     return shapes
-
-
-def summary(program: Any) -> dict[str, Any]:
-    """The numbers a user wants to see of a CRI program."""
-    return {
-        "target": program.target,
-        "profile": program.profile.name,
-        "neurons": len(program.neuron_model),
-        "axons": program.axons.sources,
-        "synapses": program.axons.synapses + program.neurons.synapses,
-        "timesteps": program.steps,
-    }
 
 
 @nmc_command("compile")

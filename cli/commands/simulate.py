@@ -1,0 +1,82 @@
+"""nmc simulate"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..common import Output, nmc_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOWN_SAMPLES = 5
+SHOWN_ELEMENTS = 10
+
+
+@contextmanager
+def progress_bar(visible: bool, what: str) -> Iterator[Callable[[int, int], object] | None]:
+    """A callback (done, total) that draws a bar on standard error, None where nobody would see it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not visible or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@nmc_command("simulate")
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--input", "source", required=True, type=click.Path(path_type=Path), help="Samples (.npz, .npy, …).")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write outputs, integers and counters here (.npz)."
+)
+@click.option("--engine", default="auto", show_default=True, help="auto, or reference: the plain specification.")
+@click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
+def command(out: Output, program: Path, source: Path, output: Path | None, engine: str, trace: bool) -> None:
+    """Run PROGRAM on samples and print what it answers."""
+    from ...runtime import Session, load
+    from ...runtime.data import read_arrays, write_result
+
+    session = Session(load(program), engine)
+    arrays = read_arrays(source)
+    start = time.perf_counter()
+    with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
+        result = session.run(arrays, trace=trace, progress=progress)
+    seconds = time.perf_counter() - start
+    if output is not None:
+        write_result(output, result)
+    counters = result.counters
+    if counters["input_clipped"]:
+        out.warn([f"{counters['input_clipped']:,} input values lie outside the calibrated range and were clipped"])
+
+    def show() -> None:
+        samples = counters["samples"]
+        for name, values in result.outputs.items():
+            click.echo(f"{name}: shape {tuple(values.shape)}")
+            for index, row in enumerate(values[:SHOWN_SAMPLES].reshape(min(samples, SHOWN_SAMPLES), -1)):
+                numbers = " ".join(f"{value:.3f}" for value in row[:SHOWN_ELEMENTS])
+                click.echo(
+                    f"  {index}: {numbers}{' …' if row.size > SHOWN_ELEMENTS else ''}  (largest: {row.argmax()})"
+                )
+            if samples > SHOWN_SAMPLES:
+                click.echo(f"  … {samples - SHOWN_SAMPLES:,} more samples")
+        each = max(samples, 1)
+        click.echo(
+            f"{samples:,} samples × {counters['steps']} timesteps in {seconds:.2f} s; per sample "
+            f"{counters['spikes'] / each:,.1f} spikes, {counters['synaptic_events'] / each:,.0f} synaptic events"
+        )
+        if output is not None:
+            click.echo(f"written: {output}")
+
+    data: dict[str, Any] = {"counters": counters, "seconds": seconds, "output": None if output is None else str(output)}
+    out.result({**data, "shapes": {name: list(values.shape) for name, values in result.outputs.items()}}, show)
