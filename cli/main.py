@@ -60,3 +60,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 a check failed, 2 usage, 3 model not supported, 4 bad file or data, 5 limit exceeded.
     """
+
+
+if __name__ == "__main__":
+    main()

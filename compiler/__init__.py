@@ -1,5 +1,18 @@
-"""Front ends, IR and passes: from a trained network to a program for a target."""
+"""Front ends, IR and passes: from a trained network to a program for a target. Nothing is imported before it is used."""
 
-from .driver import Compilation, compile_model, compile_verbose
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .driver import Compilation, compile_model, compile_verbose
 
 __all__ = ["Compilation", "compile_model", "compile_verbose"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import driver
+
+        return getattr(driver, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

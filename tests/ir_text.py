@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from nmc.compiler.ir import Graph, TensorType, evaluate, parse_graph
 from nmc.compiler.ir.stages import verify
 from nmc.compiler.passes.base import Context, Pass
@@ -45,7 +44,7 @@ def check_pass(step: Pass, graph: Graph, after: str | None, rewrites: int | None
     graph.stage = step.gives or graph.stage
     verify(graph)
     step.ensures(graph)
-    assert skeleton(graph) == (before if after is None else "\n".join(line.strip() for line in after.strip().splitlines()))
+    assert skeleton(graph) == (before if after is None else after)
     if rewrites is not None:
         assert count == rewrites
     found = evaluate(graph, inputs)

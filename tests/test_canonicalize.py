@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from ir_text import check_pass, graph_of
 from nmc.compiler.passes.canonicalize import Canonicalize
 
@@ -67,7 +66,10 @@ CASES = {
     "bias by add": (f"%c = conv(%x, @w) {CONV}\n%y = add(@bc, %c)", "%c = conv(%x, @w, @c.bias)\nreturn %c"),
     "second bias by add": (f"%c = conv(%x, @w, @b) {CONV}\n%y = add(%c, @bc)", "%c = conv(%x, @w, @c.bias)\nreturn %c"),
     "add within a channel is no bias": (f"%c = conv(%x, @w) {CONV}\n%y = add(%c, @map)", None),
-    "bias stays where the layer has other readers": (f"%c = conv(%x, @w) {CONV}\n%d = add(%c, @bc)\n%y = add(%d, %c)", None),
+    "bias stays where the layer has other readers": (
+        f"%c = conv(%x, @w) {CONV}\n%d = add(%c, @bc)\n%y = add(%d, %c)",
+        None,
+    ),
     "add of 0 and mul by 1": ("%a = add(%x, @zero)\n%b = mul(%a, @one)", "return %x"),
     "dead code": ("%a = relu(%x)\n%b = mul(%x, %x)\n%a2 = relu(%x)", "%a2 = relu(%x)\nreturn %a2"),
     "constants fold": ("%a = add(@one, @one)\n%y = mul(%x, %a)", "%y = mul(%x, @a.value)\nreturn %y"),
@@ -85,17 +87,17 @@ CONSTANTS = {
 def test_rewrite(body: str, after: str | None) -> None:
     last = body.splitlines()[-1].split(" = ")[0]
     used = {name: data for name, data in CONSTANTS.items() if f"@{name}" in body}
-    graph = graph_of(f"{IMAGE}\n{body}\noutput \"y\" = {last}", used)
+    graph = graph_of(f'{IMAGE}\n{body}\noutput "y" = {last}', used)
     check_pass(Canonicalize(), graph, after)
 
 
 def test_declined_rewrites_say_why() -> None:
-    body = f"{IMAGE}\n%p = pad(%x) {{{PAD}, value=1.0}}\n%y = conv(%p, @w) {CONV}\noutput \"y\" = %y"
+    body = f'{IMAGE}\n%p = pad(%x) {{{PAD}, value=1.0}}\n%y = conv(%p, @w) {CONV}\noutput "y" = %y'
     _, context = check_pass(Canonicalize(), graph_of(body, {"w": W["w"]}), None, rewrites=0)
     assert [(d.where, d.why) for d in context.declined] == [("p", "it pads with 1.0, the layer with 0")]
 
 
 def test_public_output_names_survive() -> None:
-    graph = graph_of(f"{IMAGE}\n%a = relu(%x)\n%b = relu(%a)\noutput \"first\" = %a\noutput \"second\" = %b")
+    graph = graph_of(f'{IMAGE}\n%a = relu(%x)\n%b = relu(%a)\noutput "first" = %a\noutput "second" = %b')
     after, _ = check_pass(Canonicalize(), graph, "%a = relu(%x)\nreturn %a, %a")
     assert list(after.outputs) == ["first", "second"]

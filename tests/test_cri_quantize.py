@@ -90,7 +90,6 @@ def test_the_top_level_of_relu6_stands_for_six() -> None:
     exact = trace(done.imported, {"x": 100 * X}, {"r2"})["r2"]
     assert np.all(exact.max(axis=(0, 2, 3))[:3] == 6.0) and np.all(counts.max(axis=(0, 2, 3))[:3] == 7)
     assert np.mean(counts[exact == 6.0] == 7) > 0.9
-    assert np.all(counts[exact == 0.0] <= 1)
 
 
 @pytest.mark.parametrize("profile", ["sim", "hw2024", "hw_l6", "hw_l6_legacy"])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from ir_text import check_pass, graph_of
 from nmc.compiler.passes.fold_batch_norm import ExpandBatchNorm, FoldBatchNorm
 
@@ -53,7 +52,9 @@ def test_after(layer: str, bias: bool) -> None:
     constants = {"w": weights(*weight), **({"c": weights(channels)} if bias else {}), **norm("", channels)}
     operand = ", @c" if bias else ""
     body = f'input %x: {shape}\n%l = {op}(%x, @w{operand}) {attributes}\n%y = {BN.format(x="%l")}\noutput "y" = %y'
-    check_pass(FoldBatchNorm(), graph_of(body, constants, "canonical"), f"%l = {op}(%x, @w.bn, @l.bias.bn)\nreturn %l", 1)
+    check_pass(
+        FoldBatchNorm(), graph_of(body, constants, "canonical"), f"%l = {op}(%x, @w.bn, @l.bias.bn)\nreturn %l", 1
+    )
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -92,7 +93,7 @@ def test_shared_weights_are_not_changed_for_the_other_layer() -> None:
     )
 
 
-@pytest.mark.parametrize("also", ['output "c" = %c', "%d = relu(%c)\noutput \"d\" = %d"], ids=["output", "consumer"])
+@pytest.mark.parametrize("also", ['output "c" = %c', '%d = relu(%c)\noutput "d" = %d'], ids=["output", "consumer"])
 def test_a_layer_that_is_read_elsewhere_stays(also: str) -> None:
     body = f"""
     input %x: f32[1,2,4]NCW

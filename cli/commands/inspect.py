@@ -70,9 +70,8 @@ def command(out: Output, program: Path, schedule: bool) -> None:
         cells = [[_cell(name, row[name]) for name in columns] + [", ".join(row["origin"])] for row in layers]
         print_table("", [*columns, "origin"], cells)
         for model in found.models:
-            click.echo(
-                f"neuron model: code {model.code}, threshold {model.threshold}, leak {model.leak}, shift {model.shift}"
-            )
+            numbers = f"code {model.code}, threshold {model.threshold}, leak {model.leak}, shift {model.shift}"
+            click.echo(f"neuron model: {numbers}")
         for readout in readouts:
             click.echo(f"output {readout['output']} {tuple(readout['shape'])}: read as {readout['kind']}")
         if schedule:

@@ -40,7 +40,7 @@ def progress_bar(visible: bool, what: str) -> Iterator[Callable[[int, int], obje
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write outputs, integers and counters here (.npz)."
 )
-@click.option("--engine", default="auto", show_default=True, help="auto, or reference: the plain specification.")
+@click.option("--engine", type=click.Choice(["auto", "reference"]), default="auto", show_default=True)
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
 def command(out: Output, program: Path, source: Path, output: Path | None, engine: str, trace: bool) -> None:
     """Run PROGRAM on samples and print what it answers."""

@@ -17,6 +17,9 @@ def broadcast(a: TensorType, b: TensorType) -> TensorType:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise IllegalOp(f"{a} and {b} do not broadcast") from None
+    if a.batched or b.batched:
+        kept = all(t.rank == len(shape) if t.batched else t.rank < len(shape) or t.shape[0] == 1 for t in (a, b))
+        require(kept, f"samples stay axis 0: {a} and {b}")
     axes = ["_"] * len(shape)
     for operand in (b, a):
         offset = len(shape) - operand.rank
