@@ -15,6 +15,7 @@ CODES: dict[str, str] = {
     "NMC-I014": "The graph's wiring is broken: a value is used but never made, made twice, or part of a cycle",
     "NMC-I015": "An operation would mix, move or average the samples (batch) axis",
     "NMC-I016": "A constant computed from the model's own constants would be too large",
+    "NMC-I017": "An input has no samples axis of length 1: axis 0 is fixed to another length, or is the only axis",
     "NMC-I020": "The kind of model file is not known",
     "NMC-P001": "--passes names an unknown pass or option, or a value of the wrong kind",
     "NMC-P002": "A pass left a graph that breaks the rules of the IR (a bug in nmc; a reproducer was written)",
@@ -28,4 +29,6 @@ CODES: dict[str, str] = {
     "NMC-C003": "A potential could leave the profile's range",
     "NMC-C004": "A source reaches more neurons than the machine allows",
     "NMC-C005": "The network is larger than one core of the machine",
+    "NMC-X001": "nmc itself is at fault: a bug",
+    "NMC-X002": "Memory ran out",
 }

@@ -148,7 +148,8 @@ class _Builder:
         value = node.result
         unit = (self.ranges[value.name] / self.options.levels).reshape(channel_shape(value))
         accumulator, scale, r = self._accumulate(node.x, unit)
-        count = self._unary(accumulator, r, value.name, value.origin)
+        origin = tuple(dict.fromkeys((*node.x.origin, *value.origin)))
+        count = self._unary(accumulator, r, value.name, origin)
         self.integers.trains[id(value)] = count, r * scale
 
     def _unary(self, accumulator: Value, r: Array, name: str, origin: tuple[str, ...]) -> Value:

@@ -1,4 +1,7 @@
-"""The handwritten digits that ship inside scikit-learn, split once into halves."""
+"""The handwritten digits that ship inside scikit-learn, split once into halves.
+
+`python examples/digits/data.py` writes them as digits_train.npz and digits_test.npz to the current folder.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,3 +27,10 @@ def load_split() -> tuple[Images, Labels, Images, Labels]:
         images, labels.astype(np.int64), train_size=TRAIN_COUNT, stratify=labels, random_state=SPLIT_SEED
     )
     return x_train, y_train, x_test, y_test
+
+
+if __name__ == "__main__":
+    x_train, y_train, x_test, y_test = load_split()
+    for name, images in (("digits_train.npz", x_train), ("digits_test.npz", x_test)):
+        np.savez(name, image=images)
+        print(f"{name}: {len(images)} images of shape {images.shape[1:]}")

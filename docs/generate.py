@@ -1,0 +1,105 @@
+"""Writes the pages of docs/reference that are made from code: ops, passes, diagnostics, command line.
+
+`python docs/generate.py` rewrites them; a test checks that they are current.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import click
+
+from nmc.cli.main import COMMANDS, main
+from nmc.compiler import codes
+from nmc.compiler.ir.ops.base import REGISTRY
+from nmc.compiler.ir.stages import STAGES
+from nmc.compiler.passes import PASSES
+from nmc.compiler.pipeline import load_class, print_pipeline
+from nmc.compiler.target import find_target, target_names
+from nmc.runtime.program import CODES, Exit
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- made by docs/generate.py -->\n"
+
+
+def _doc(thing: object) -> str:
+    return inspect.cleandoc(getattr(thing, "__doc__", "") or "")
+
+
+def ops() -> str:
+    """Every op of the IR with its operands, attributes and equation."""
+    parts = [f"# Ops\n{NOTE}\nWhat each op means, and the stages (columns) in which it is legal.\n"]
+    parts.append("| op | " + " | ".join(STAGES) + " |\n|---|" + "---|" * len(STAGES))
+    for name in sorted(REGISTRY):
+        marks = ["yes" if name in stage.ops else "" for stage in STAGES.values()]
+        parts.append(f"| {name} | " + " | ".join(marks) + " |")
+    for name, op in sorted(REGISTRY.items()):
+        attributes = [f.name if f.default is MISSING else f"{f.name}={f.default!r}" for f in fields(op)]
+        given = f" {{{', '.join(attributes)}}}" if attributes else ""
+        parts.append(f"\n## {name}\n\n`{name}({', '.join(op.operands)}){given}`\n\n```text\n{_doc(op)}\n```")
+    return "\n".join(parts) + "\n"
+
+
+def passes() -> str:
+    """Every pass with its options, and the targets' pipelines."""
+    targets = [find_target(name) for name in target_names()]
+    known = dict(PASSES)
+    for target in targets:
+        known |= target.passes
+    parts = [f"# Passes\n{NOTE}"]
+    for target in targets:
+        text = print_pipeline(target.pipeline(target.options()))
+        parts.append(f"Pipeline of target `{target.name}`: `{text}`\n")
+    for name, path in sorted(known.items()):
+        cls = load_class(path)
+        options = ", ".join(f"{f.name}={f.default}" for f in fields(cls))
+        parts.append(f"## {name}\n\n`{name}{{{options}}}`\n" if options else f"## {name}\n")
+        parts.append(f"Takes stage {' or '.join(cls.takes)}, gives {cls.gives or 'the same'}. ")
+        parts.append("It keeps the outputs.\n" if cls.preserves else "It changes the outputs (quantization).\n")
+        parts.append(f"```text\n{_doc(cls)}\n```\n")
+    return "\n".join(parts)
+
+
+def diagnostics() -> str:
+    """Every diagnostic code and exit code."""
+    parts = [f"# Diagnostics\n{NOTE}\n| exit code | meaning |\n|---|---|"]
+    meanings = (
+        "done",
+        "a check failed (mismatch, regression), or nmc itself is at fault (NMC-X001)",
+        "usage, also a missing --input-shape",
+        "the model is not supported as asked",
+        "a file or array is missing, damaged, not what it claims, unwritable, of wrong shape or dtype, or holds NaN",
+        "a stated limit is exceeded",
+    )
+    parts += [f"| {int(code)} | {meaning} |" for code, meaning in zip(Exit, meanings, strict=True)]
+    parts.append("\n| code | meaning |\n|---|---|")
+    parts += [f"| {code} | {meaning} |" for code, meaning in sorted({**codes.CODES, **CODES}.items())]
+    return "\n".join(parts) + "\n"
+
+
+def command_line() -> str:
+    """The help texts of all commands."""
+    parts = [f"# Command line\n{NOTE}"]
+    for name in ("", *COMMANDS):
+        command = main if not name else main.get_command(click.Context(main), name)
+        assert command is not None
+        context = click.Context(command, info_name=f"nmc {name}".strip(), terminal_width=100)
+        parts.append(f"## nmc {name}".rstrip() + f"\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+PAGES = {"ops.md": ops, "passes.md": passes, "diagnostics.md": diagnostics, "cli.md": command_line}
+
+
+def pages() -> dict[Path, str]:
+    """Content of every generated page by path."""
+    return {FOLDER / name: make() for name, make in PAGES.items()}
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for path, content in pages().items():
+        path.write_text(content, encoding="utf-8")
+        print(path.name)
