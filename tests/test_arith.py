@@ -43,7 +43,9 @@ def test_round_half_even_is_python_s_round(x: float) -> None:
     assert arith.round_half_even(x) == round(x)
 
 
-@pytest.mark.parametrize(("x", "expected"), [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-(2.0**63), -(2**63))])
+@pytest.mark.parametrize(
+    ("x", "expected"), [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-(2.0**63), -(2**63))]
+)
 def test_round_half_even_ties(x: float, expected: int) -> None:
     assert arith.round_half_even(x) == expected
 

@@ -143,6 +143,9 @@ class Lowering:
     def _population(self, name: str, kind: str, node: Node, synapses: Affine, **more: Any) -> Population:
         first = self.populations[-1].stop if self.populations else 0
         shape = node.result.type.shape[1:]
+        taken = {population.name for population in self.populations}
+        while name in taken:
+            name += ".out"
         made = Population(name, kind, first, shape, origin=node.result.origin, **more)
         self.populations.append(made)
         self.synapses.append(synapses)

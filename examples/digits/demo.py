@@ -1,4 +1,4 @@
-"""Compile the shipped digit networks for the CRI machine, simulate all test digits, and compare with the float networks.
+"""Compile the shipped digit networks for CRI, simulate all test digits, and compare with the float networks.
 
 `python examples/digits/demo.py` (or `make demo`) needs neither torch nor a board.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from data import load_split
-
 from nmc.compiler import compile_model
 from nmc.runtime import Session, load
 from nmc.runtime.program import save

@@ -6,6 +6,7 @@ phase, neurons population after population, row-major within a population's shap
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,7 @@ class Profile:
 
 @dataclass(frozen=True, order=True)
 class NeuronModel:
-    """One parameter slot: model code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift."""
+    """One parameter slot: code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift."""
 
     code: int
     threshold: int
@@ -66,7 +67,7 @@ class Population:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def stop(self) -> int:
@@ -75,9 +76,9 @@ class Population:
 
 @dataclass(frozen=True)
 class Input:
-    """How the host turns one graph input into axon activity: `bits` axons per element, axon first + bits·e + k for bit k.
+    """How the host turns one graph input into axon activity: axon first + bits·e + k stands for bit k of element e.
 
-    code = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1); bit k of code fires its axon in timestep `step`.
+    code = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1); a set bit fires its axon in timestep `step`.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Input:
 
     @property
     def axons(self) -> int:
-        return self.bits * int(np.prod(self.shape, dtype=np.int64))
+        return self.bits * math.prod(self.shape)
 
 
 @dataclass(frozen=True)

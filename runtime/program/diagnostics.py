@@ -18,6 +18,34 @@ class Exit(IntEnum):
     LIMIT = 5
 
 
+CODES: dict[str, str] = {
+    "NMC-F001": "the program file does not exist",
+    "NMC-F002": "the program file cannot be read",
+    "NMC-F003": "the file is empty, cut short, or no safetensors file",
+    "NMC-F004": "a safetensors file without a program description: not made by nmc",
+    "NMC-F005": "the program description is not a JSON object",
+    "NMC-F006": "the file has a format version this nmc does not read",
+    "NMC-F007": "the program is for a target this nmc does not know",
+    "NMC-F008": "the content does not match its checksum",
+    "NMC-F009": "a field of the program is missing, unknown or of the wrong type",
+    "NMC-F010": "an array of the program is missing, surplus, or of the wrong dtype or shape",
+    "NMC-F011": "a synapse table is inconsistent",
+    "NMC-F012": "an index points outside what it counts",
+    "NMC-F013": "a value lies outside its range",
+    "NMC-F014": "a file cannot be written",
+    "NMC-R001": "the input file does not exist or cannot be read",
+    "NMC-R002": "the input file is damaged or of an unknown kind",
+    "NMC-R003": "an array of the input file holds Python objects or a dtype numpy does not have",
+    "NMC-R004": "the given arrays are not the inputs of the program",
+    "NMC-R005": "an input has the wrong shape",
+    "NMC-R006": "an input is not numeric",
+    "NMC-R007": "an input holds NaN or infinity",
+    "NMC-R008": "the program asks for noise, which the simulator does not model",
+    "NMC-R009": "there is no such engine",
+}
+"""What each code of the program file (F) and of running a program (R) means. The compiler keeps a table of its own."""
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One problem. `code` is stable (`NMC-I012`) and has an entry in docs/diagnostics.md."""
@@ -29,9 +57,9 @@ class Diagnostic:
     hint: str = ""
 
     def __str__(self) -> str:
-        lines = [f"error[{self.code}] {self.what}"]
-        lines += [f"  {label}  {text}" for label, text in (("at ", self.where), ("why", self.why), ("try", self.hint)) if text]
-        return "\n".join(lines)
+        details = (("at ", self.where), ("why", self.why), ("try", self.hint))
+        lines = [f"  {label}  {text}" for label, text in details if text]
+        return "\n".join([f"error[{self.code}] {self.what}", *lines])
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)

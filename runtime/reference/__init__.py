@@ -1,0 +1,1 @@
+"""The simulator that defines what a program means: plain numpy, integers only, no cleverness."""

@@ -1,0 +1,153 @@
+"""The `.nmc` file: a safetensors file whose one metadata key, `nmc`, is canonical JSON (docs/program_file.md).
+
+No pickle is read or written, and equal programs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save as to_bytes
+
+from . import records
+from .atomic import atomic_write
+from .cri import CriProgram
+from .cri_check import validate as validate_cri
+from .diagnostics import bad_file
+from .records import Arrays
+
+FORMAT_VERSION = 1
+KEY = "nmc"
+DTYPES = frozenset({"U8", "I8", "I16", "I32", "I64", "F32", "F64"})
+MAKE_AGAIN = "copy the file again, or compile the model again"
+
+Program = CriProgram
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the file needs to know of one target's programs: their class, and what a consistent one is."""
+
+    record: type[Program]
+    validate: Callable[[Program], None]
+
+
+KINDS: dict[str, Kind] = {"cri": Kind(CriProgram, validate_cri)}
+
+
+def save(program: Program, path: str | os.PathLike[str]) -> None:
+    """Write a program: to a temporary name first, then renamed. NMC-F009 to F013 if it is inconsistent, else F014."""
+    KINDS[program.target].validate(program)
+    description, arrays = _encode(program)
+    description["digest"] = _digest(description, arrays)
+    data = to_bytes(arrays, metadata={KEY: _canonical(description)})
+    atomic_write(path, lambda file: file.write(data))
+
+
+def load(path: str | os.PathLike[str]) -> Program:
+    """Read a program and check all of it. NMC-F001 to F013 say what is wrong with a file."""
+    where = os.fspath(path)
+    text, arrays = _read(Path(path), where)
+    description = _parse(text, where)
+    version = description.pop("format", None)
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise bad_file(
+            "NMC-F006",
+            f"the file has format version {version!r}, this nmc reads version {FORMAT_VERSION}",
+            where,
+            hint="use the nmc that wrote it, or compile the model again with this one",
+        )
+    target = description.pop("target", None)
+    if not isinstance(target, str) or target not in KINDS:
+        raise bad_file("NMC-F007", f"unknown target {target!r}", where, hint=f"known targets: {', '.join(KINDS)}")
+    stored = description.pop("digest", None)
+    if stored != _digest({"format": version, "target": target, **description}, arrays):
+        raise bad_file("NMC-F008", "the content does not match its checksum", where, hint=MAKE_AGAIN)
+    program = _decode(KINDS[target].record, description, arrays, where)
+    KINDS[target].validate(program)
+    return program
+
+
+def digest(program: Program) -> str:
+    """sha256 over everything the program holds; equal programs have equal digests, whatever wrote them."""
+    return _digest(*_encode(program))
+
+
+def _encode(program: Program) -> tuple[dict[str, Any], Arrays]:
+    arrays: Arrays = {}
+    fields = records.encode(program, type(program), "", arrays)
+    return {"format": FORMAT_VERSION, "target": program.target, **fields}, arrays
+
+
+def _decode(record: type[Program], fields: dict[str, Any], arrays: Arrays, where: str) -> Program:
+    rest = dict(arrays)
+    try:
+        program = records.decode(fields, record, "", rest)
+    except records.FieldError as error:
+        raise bad_file("NMC-F009", str(error), where, hint=MAKE_AGAIN) from error
+    except records.ArrayMissing as error:
+        raise bad_file("NMC-F010", f"array {error} is missing", where, hint=MAKE_AGAIN) from error
+    if rest:
+        raise bad_file("NMC-F010", f"unknown arrays: {', '.join(sorted(rest))}", where, hint=MAKE_AGAIN)
+    return program
+
+
+def _read(path: Path, where: str) -> tuple[str, Arrays]:
+    """The description and the arrays of a safetensors file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise bad_file("NMC-F002", "cannot read the program", where, "it is not a file", "name a .nmc file")
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                raise bad_file("NMC-F004", f"no metadata key {KEY!r}: not a program", where, hint="name a .nmc file")
+            return metadata[KEY], {name: _array(file, name, where) for name in sorted(file.keys())}
+    except FileNotFoundError as error:
+        raise bad_file("NMC-F001", "no such file", where, hint="check the path") from error
+    except (OSError, ValueError) as error:
+        raise bad_file("NMC-F002", "cannot read the program", where, str(error), "check the path") from error
+    except safetensors.SafetensorError as error:
+        what = "the file is empty, cut short, or no program"
+        raise bad_file("NMC-F003", what, where, str(error), MAKE_AGAIN) from error
+
+
+def _array(file: Any, name: str, where: str) -> np.ndarray[Any, np.dtype[Any]]:
+    dtype, shape = file.get_slice(name).get_dtype(), file.get_slice(name).get_shape()
+    if dtype not in DTYPES or len(shape) != 1:
+        raise bad_file("NMC-F010", f"array {name} is {dtype}{shape}", where, "a program has no such array", MAKE_AGAIN)
+    return file.get_tensor(name)
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        description = json.loads(text)
+        if not isinstance(description, dict):
+            raise ValueError(f"it is a {type(description).__name__}, not an object")
+        if _canonical(description) != text:
+            raise ValueError("it is not in canonical form")
+    except (ValueError, RecursionError) as error:
+        what = "the program description is no canonical JSON object"
+        raise bad_file("NMC-F005", what, where, str(error), MAKE_AGAIN) from error
+    return description
+
+
+def _canonical(data: dict[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def _digest(description: dict[str, Any], arrays: Arrays) -> str:
+    """sha256 over the canonical JSON, then name, dtype, length and little-endian bytes of each array in name order."""
+    total = hashlib.sha256(_canonical(description).encode())
+    for name, array in sorted(arrays.items()):
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        total.update(f"\n{name} {little.dtype.str} {len(little)}\n".encode())
+        total.update(little.data)
+    return total.hexdigest()

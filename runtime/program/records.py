@@ -1,0 +1,110 @@
+"""Dataclasses to JSON and arrays, and back: one field of a record is one key, an array goes beside it under its path.
+
+A record is a dataclass whose fields are str, int, float, bool, tuples of those, one-dimensional arrays, free-form
+dicts, or records and tuples of records. `Table.weight` of a program's field `axons` has the path `axons/weight`, the
+array `neuron` of its second readout `readouts/1/neuron`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+
+# Numpy scalars become the Python numbers that JSON has; int takes no fraction in passing.
+_PLAIN: dict[Any, Callable[[Any], Any]] = {str: str, int: operator.index, float: float, bool: bool}
+
+
+class FieldError(ValueError):
+    """A key is missing, unknown, or of another type; the text names its path."""
+
+
+class ArrayMissing(ValueError):
+    """An array is missing; the text is its path."""
+
+
+def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
+    """`value` of type `hint` as JSON data; arrays are added to `arrays` instead."""
+    if is_dataclass(hint):
+        hints = _hints(hint)
+        encoded = {n: encode(getattr(value, n), h, _below(path, n), arrays) for n, h in hints.items()}
+        return {name: item for name, item in encoded.items() if not _is_array(hints[name])}
+    if _is_array(hint):
+        arrays[path] = np.ascontiguousarray(value)
+        return None
+    if get_origin(hint) is tuple:
+        entries = enumerate(_items(value, hint, path))
+        return [encode(item, h, _below(path, str(i)), arrays) for i, (item, h) in entries]
+    return _PLAIN[hint](value) if hint in _PLAIN else value
+
+
+def decode(data: Any, hint: Any, path: str, arrays: Arrays) -> Any:
+    """The inverse of `encode`; takes the arrays it uses out of `arrays`. FieldError, ArrayMissing."""
+    if is_dataclass(hint):
+        return _decode_record(data, hint, path, arrays)
+    if _is_array(hint):
+        if path not in arrays:
+            raise ArrayMissing(path)
+        return arrays.pop(path)
+    if get_origin(hint) is tuple:
+        _expect(isinstance(data, list), path, "a list", data)
+        entries = enumerate(_items(data, hint, path))
+        return tuple(decode(item, h, _below(path, str(i)), arrays) for i, (item, h) in entries)
+    if hint is float:
+        _expect(type(data) in (int, float), path, "a number", data)
+        return _finite(data, path)
+    kind = dict if get_origin(hint) is dict else hint
+    _expect(type(data) is kind, path, kind.__name__, data)
+    return data
+
+
+def _decode_record(data: Any, kind: Any, path: str, arrays: Arrays) -> Any:
+    _expect(isinstance(data, dict), path, "an object", data)
+    hints = _hints(kind)
+    keys = {name for name, hint in hints.items() if not _is_array(hint)}
+    if data.keys() != keys:
+        raise FieldError(f"{path or 'the program'} has keys {sorted(data)}, expected {sorted(keys)}")
+    return kind(**{n: decode(data.get(n), hint, _below(path, n), arrays) for n, hint in hints.items()})
+
+
+def _items(values: Any, hint: Any, path: str) -> list[tuple[Any, Any]]:
+    """The entries of a tuple, each with its type."""
+    kinds = get_args(hint)
+    if kinds[-1] is Ellipsis:
+        return [(value, kinds[0]) for value in values]
+    _expect(len(values) == len(kinds), path, f"{len(kinds)} entries", len(values))
+    return list(zip(values, kinds, strict=True))
+
+
+def _finite(data: int | float, path: str) -> float:
+    try:
+        number = float(data)
+    except OverflowError:
+        number = math.inf
+    _expect(math.isfinite(number), path, "a finite number", data)
+    return number
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _is_array(hint: Any) -> bool:
+    return get_origin(hint) is np.ndarray
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _expect(holds: bool, path: str, expected: str, got: object) -> None:
+    if not holds:
+        raise FieldError(f"{path} must be {expected}, not {repr(got)[:80]}")

@@ -1,0 +1,80 @@
+"""The CRI machine in plain numpy: this simulator is what a CRI program means."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..arith import Ints
+from ..program.cri import CriProgram, Profile, Table
+from ..program.diagnostics import unsupported
+from .neuron import Bools, Parameters, decay, fires, fit
+from .synapses import add_input
+
+
+class CriMachine:
+    """`batch` independent copies of one network, advanced together.
+
+    synaptic_events   synapses of all axons and neurons that were active, summed over steps and copies
+    spikes            neurons that fired, likewise
+    out_of_range      potentials that left the profile's width and were clamped or wrapped, likewise
+    """
+
+    def __init__(self, profile: Profile, parameters: Parameters, axons: Table, neurons: Table, batch: int = 1):
+        """NmcError NMC-R008 (unsupported) where a neuron's noise is not switched off."""
+        _refuse_noise(parameters, profile)
+        self.profile, self.parameters = profile, parameters
+        self.axons, self.neurons = axons, neurons
+        self._v = np.zeros((batch, neurons.sources), np.int64)
+        self.synaptic_events = self.spikes = self.out_of_range = 0
+
+    @classmethod
+    def of(cls, program: CriProgram, batch: int = 1) -> CriMachine:
+        return cls(program.profile, Parameters.of(program), program.axons, program.neurons, batch)
+
+    @property
+    def batch(self) -> int:
+        return len(self._v)
+
+    @property
+    def potentials(self) -> Ints:
+        """V, int64 [batch, n]: a copy, and settable from anything that broadcasts to that shape."""
+        return self._v.copy()
+
+    @potentials.setter
+    def potentials(self, values: ArrayLike) -> None:
+        given = np.broadcast_to(np.asarray(values, np.int64), self._v.shape)
+        if fit(given, self.profile)[1]:
+            raise ValueError(f"a potential exceeds {self.profile.width} bits")
+        self._v = given.copy()
+
+    def reset(self) -> None:
+        """Clear all potentials, as the host does between samples. The counters go on."""
+        self._v = np.zeros_like(self._v)
+
+    def step(self, axons: Bools) -> Bools:
+        """One timestep: `axons` bool [batch, axons] are active; returns the neurons that fired, bool [batch, n].
+
+        Fire, reset, leak, then input. The test sees the potentials of the step before, so what arrives now can make
+        a neuron fire in the next step at the earliest. All input of a step is added up before the width matters.
+        """
+        fired = fires(self._v, self.parameters.threshold, self.profile)
+        v, misfits = fit(decay(self._v, fired, self.parameters, self.profile), self.profile)
+        total = np.zeros(v.shape, np.int64)
+        self.synaptic_events += add_input(total, self.axons, axons) + add_input(total, self.neurons, fired)
+        self._v, more = fit(v + total, self.profile)
+        self.out_of_range += misfits + more
+        self.spikes += int(np.count_nonzero(fired))
+        return fired
+
+
+def _refuse_noise(parameters: Parameters, profile: Profile) -> None:
+    noisy = np.flatnonzero(parameters.shift != profile.noise_off)
+    if len(noisy):
+        shift = int(parameters.shift[noisy[0]])
+        raise unsupported(
+            "NMC-R008",
+            f"neuron {noisy[0]} has noise shift {shift}, and the simulator has no noise",
+            why=f"{profile.name} draws random numbers unless the shift is {profile.noise_off}",
+            hint=f"give every neuron the shift {profile.noise_off}",
+        )
