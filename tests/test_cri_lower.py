@@ -200,3 +200,14 @@ def test_text_of_a_quantized_graph_lowers_too() -> None:
     constants = {"w": np.array([[1, -1]], np.int8), "r": np.array([[4]]), "s": np.array([[1.0]])}
     program = Lowering(graph_of(body, constants, "quantized"), PROFILES["sim"]).run({"note": 1})
     assert program.inputs[0].zero_point == 3 and program.provenance == {"note": 1}
+
+
+def test_an_output_named_like_a_layer_gets_its_own_population() -> None:
+    graph = quantized(1)
+    hidden = graph.nodes[-2].result
+    w = graph.constant("w2", np.array([[2]]))
+    sums = graph.add(Dense(), hidden, w, name="sums")
+    graph.outputs["n"] = graph.add(Dequantize(), sums, graph.constant("s2", np.ones((1, 1))), name="n.float")
+    program = Lowering(graph, PROFILES["sim"]).run({})
+    assert [p.name for p in program.populations] == ["n", "n.out"]
+    assert [r.name for r in program.readouts] == ["y", "n"]

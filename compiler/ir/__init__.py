@@ -3,15 +3,18 @@
 from .graph import Graph, Node, Value
 from .interpret import evaluate, observe, trace
 from .ops.base import IllegalOp, Op
+from .session import FrameSession
 from .text import constant_bank, parse_graph, print_graph
-from .types import TensorType
+from .types import TensorType, Timing
 
 __all__ = [
+    "FrameSession",
     "Graph",
     "IllegalOp",
     "Node",
     "Op",
     "TensorType",
+    "Timing",
     "Value",
     "constant_bank",
     "evaluate",

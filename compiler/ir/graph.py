@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .ops.base import IllegalOp, Op
-from .types import TensorType
+from .types import TensorType, Timing
 
 
 class Value:
@@ -82,6 +82,8 @@ class Node:
 class Graph:
     """A network: inputs, nodes in execution order, outputs by their public names, and the stage it has reached.
 
+    `timing` says, once time is causal, at which frames of a stream the elements of inputs and outputs appear.
+
     Equality is equality of the text form, i.e. of structure, names, attributes and constants' digests.
     """
 
@@ -91,6 +93,7 @@ class Graph:
         self.inputs: list[Value] = []
         self.nodes: list[Node] = []
         self.outputs: dict[str, Value] = {}
+        self.timing: dict[str, Timing] = {}
         self._names: set[str] = set()
 
     # --- names and leaves ---
@@ -236,12 +239,13 @@ class Graph:
             other._register(made)
             other.nodes.append(made)
         other.outputs = {name: twin[id(value)] for name, value in self.outputs.items()}
+        other.timing = dict(self.timing)
         return other
 
     def adopt(self, other: Graph) -> None:
         """Become `other`, for passes that build a new graph; `other` must not be used afterwards."""
         self.inputs, self.nodes, self.outputs = other.inputs, other.nodes, other.outputs
-        self.stage, self._names = other.stage, other._names
+        self.stage, self.timing, self._names = other.stage, other.timing, other._names
 
     def __eq__(self, other: object) -> bool:
         from .text import print_graph

@@ -9,7 +9,7 @@ from .ops.base import IllegalOp
 
 _MOVES = {"reshape", "transpose", "pad", "slice", "concat"}
 _LINEAR = {"conv", "conv_transpose", "dense", "avg_pool", "mean", "add", "mul"}
-_FLOAT = _MOVES | _LINEAR | {"max_pool", "relu", "clip"}
+_FLOAT = _MOVES | _LINEAR | {"max_pool", "relu", "clip", "activation"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("imported", frozenset(_FLOAT | {"batch_norm"}), False, "as the front end read it"),
         Stage("canonical", frozenset(_FLOAT | {"batch_norm"}), False, "one spelling for each thing"),
+        Stage("causal", frozenset(_FLOAT | {"batch_norm", "delay"}), False, "a clip graph that never looks ahead"),
+        Stage(
+            "streaming",
+            frozenset(_FLOAT | {"batch_norm", "fifo", "running_mean"}),
+            False,
+            "a frame graph: one frame in, one result out, time is state",
+        ),
         Stage("affine", frozenset(_FLOAT), False, "batch norms are folded or spelled as mul and add"),
         Stage("terms", frozenset(_FLOAT), False, "each activation reads a sum of single linear terms (backend cri)"),
         Stage(

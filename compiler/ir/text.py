@@ -7,6 +7,8 @@
     %conv1 = conv(%image, @conv1.weight, @conv1.bias) {stride=(1, 1), …}: f32[1,8,8,8]NCHW from "net.conv1"
     output "logits" = %conv1
 
+An output of a stream says at which frames its elements appear: `output "y" = %y at {offset=2, stride=1, length=8}`.
+
 A constant of at most 16 elements stands in full, a larger one as the digest of its bytes. Attributes at their defaults
 are left out, types of results may be; where they stand they are checked.
 """
@@ -25,16 +27,16 @@ import numpy as np
 from .graph import Graph, Node, Value
 from .ops import REGISTRY
 from .ops.base import IllegalOp, Op
-from .types import DTYPES, TensorType
+from .types import DTYPES, TensorType, Timing
 
 INLINE_ELEMENTS = 16
 _PLAIN = re.compile(r"[\w.]+")
 _NAME = r'(?:[\w.]+|"(?:[^"\\]|\\.)*")'
 _GRAPH = re.compile(rf"graph ({_NAME}) stage (\S+)$")
-_INPUT = re.compile(rf"input %({_NAME}): (\S+)$")
+_INPUT = re.compile(rf"input %({_NAME}): (\S+?)(?: at \{{(.*)\}})?$")
 _CONST = re.compile(rf"const @({_NAME}): (\S+)(?: = (.+))?$")
 _NODE = re.compile(rf"%({_NAME}) = (\w+)\((.*?)\)(?: \{{(.*)\}})?(?:: (\S+))?(?: from (.*))?$")
-_OUTPUT = re.compile(rf"output ({_NAME}) = ([%@])({_NAME})$")
+_OUTPUT = re.compile(rf"output ({_NAME}) = ([%@])({_NAME})(?: at \{{(.*)\}})?$")
 _OPERAND = re.compile(rf"\s*(?:([%@])({_NAME})|(none))\s*(?:,|$)")
 _TYPE = re.compile(r"(\w+)\[([\d,]*)\](\w*)$")
 
@@ -64,12 +66,6 @@ def _constant_line(value: Value) -> str:
     return f"const {_reference(value)}: {value.type} = {content}"
 
 
-def attributes(op: Op) -> dict[str, Any]:
-    """The op's attributes that are not at their defaults."""
-    values = {field.name: (getattr(op, field.name), field.default) for field in fields(op)}
-    return {name: value for name, (value, default) in values.items() if default is MISSING or value != default}
-
-
 def _literal(value: Any) -> str:
     """A Python literal; an infinity is written as a number that overflows to it."""
     if isinstance(value, float) and abs(value) == float("inf"):
@@ -77,21 +73,32 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
+def _attributes(record: Op | Timing) -> str:
+    """The record's fields that are not at their defaults, as `name=value, …`."""
+    values = {field.name: (getattr(record, field.name), field.default) for field in fields(record)}
+    given = {name: value for name, (value, default) in values.items() if default is MISSING or value != default}
+    return ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
+
+
 def _node_line(node: Node) -> str:
     operands = ", ".join(map(_reference, node.operands))
-    given = ", ".join(f"{name}={_literal(value)}" for name, value in attributes(node.op).items())
+    given = _attributes(node.op)
     braces = f" {{{given}}}" if given else ""
     origin = f" from {', '.join(map(json.dumps, node.result.origin))}" if node.result.origin else ""
     return f"{_reference(node.result)} = {node.op.mnemonic}({operands}){braces}: {node.result.type}{origin}"
 
 
+def _timing(graph: Graph, name: str) -> str:
+    return f" at {{{_attributes(graph.timing[name])}}}" if name in graph.timing else ""
+
+
 def print_graph(graph: Graph) -> str:
     """The text form; two graphs are equal when their texts are."""
     lines = [f"graph {json.dumps(graph.name)} stage {graph.stage}"]
-    lines += [f"input {_reference(value)}: {value.type}" for value in graph.inputs]
+    lines += [f"input {_reference(v)}: {v.type}{_timing(graph, v.name)}" for v in graph.inputs]
     lines += [_constant_line(value) for value in graph.constants()]
     lines += [_node_line(node) for node in graph.nodes]
-    lines += [f"output {json.dumps(name)} = {_reference(value)}" for name, value in graph.outputs.items()]
+    lines += [f"output {json.dumps(n)} = {_reference(v)}{_timing(graph, n)}" for n, v in graph.outputs.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -145,16 +152,23 @@ class _Parser:
         elif match := _INPUT.fullmatch(line):
             name = _unquote(match[1])
             self.define("%", name, self.graph.add_input(name, _parse_type(match[2])))
+            self.timing(name, match[3])
         elif match := _CONST.fullmatch(line):
             type, name = _parse_type(match[2]), _unquote(match[1])
             data = _parse_constant(type, name, match[3], self.bank)
             self.define("@", name, self.graph.constant(name, data, type.axes))
         elif match := _OUTPUT.fullmatch(line):
-            self.graph.outputs[_unquote(match[1])] = self.use(match[2], match[3])
+            name = _unquote(match[1])
+            self.graph.outputs[name] = self.use(match[2], match[3])
+            self.timing(name, match[4])
         elif match := _NODE.fullmatch(line):
             self.node(match)
         else:
             raise TextError("not a graph, input, const, node or output line")
+
+    def timing(self, name: str, given: str | None) -> None:
+        if given:
+            self.graph.timing[name] = Timing(**_parse_attributes(given))
 
     def define(self, sigil: str, name: str, value: Value) -> None:
         if value.name != name:

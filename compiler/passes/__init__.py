@@ -4,4 +4,6 @@ PASSES: dict[str, str] = {
     "canonicalize": "nmc.compiler.passes.canonicalize:Canonicalize",
     "expand-batch-norm": "nmc.compiler.passes.fold_batch_norm:ExpandBatchNorm",
     "fold-batch-norm": "nmc.compiler.passes.fold_batch_norm:FoldBatchNorm",
+    "make-causal": "nmc.compiler.passes.make_causal:MakeCausal",
+    "stream": "nmc.compiler.passes.stream:Stream",
 }

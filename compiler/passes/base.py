@@ -30,11 +30,13 @@ class Context:
     samples   calibration arrays by input name, shape (samples, *sample shape), or None
     declined  rewrites that were not done, with reasons (`nmc explain` shows them)
     warnings  sentences for the user
+    reports   what passes measured: records by pass name
     """
 
     samples: Mapping[str, np.ndarray[Any, Any]] | None = None
     declined: list[Declined] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    reports: dict[str, list[Any]] = field(default_factory=dict)
 
     def decline(self, pass_name: str, where: str, why: str) -> None:
         entry = Declined(pass_name, where, why)

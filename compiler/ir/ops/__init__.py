@@ -1,14 +1,17 @@
 """All ops. Importing this package registers them for the text form."""
 
+from .activation import Activation
 from .base import REGISTRY, IllegalOp, Op
 from .elementwise import Add, BatchNorm, Clip, Mul, Relu
 from .integer import Dequantize, Quantize, Unary
 from .linear import Conv, ConvTranspose, Dense
 from .pool import AvgPool, MaxPool, Mean
 from .shape import Concat, Pad, Reshape, Slice, Transpose
+from .temporal import Delay, Fifo, RunningMean, Stateful
 
 __all__ = [
     "REGISTRY",
+    "Activation",
     "Add",
     "AvgPool",
     "BatchNorm",
@@ -16,8 +19,10 @@ __all__ = [
     "Concat",
     "Conv",
     "ConvTranspose",
+    "Delay",
     "Dense",
     "Dequantize",
+    "Fifo",
     "IllegalOp",
     "MaxPool",
     "Mean",
@@ -27,7 +32,9 @@ __all__ = [
     "Quantize",
     "Relu",
     "Reshape",
+    "RunningMean",
     "Slice",
+    "Stateful",
     "Transpose",
     "Unary",
 ]
