@@ -1,5 +1,7 @@
 """Each rewrite of canonicalize as text in, text out, with its declined cases."""
 
+import re
+
 import numpy as np
 import pytest
 from ir_text import check_pass, graph_of
@@ -71,6 +73,17 @@ CASES = {
         None,
     ),
     "add of 0 and mul by 1": ("%a = add(%x, @zero)\n%b = mul(%a, @one)", "return %x"),
+    "zeros in front are padding": ("%y = concat(@zeros, %x) {dim=2}", "%y = pad(%x)\nreturn %y"),
+    "ones in front are not": ("%y = concat(@ones, %x) {dim=2}", None),
+    "norm meets its layer through a slice": (
+        "%s = slice(%x) {ranges=((0, 1, 1), (0, 2, 1), (0, 3, 1), (1, 4, 1))}\n%y = batch_norm(%s, @b, @b, @b, @v)",
+        "%y.whole = batch_norm(%x, @b, @b, @b, @v)\n%y = slice(%y.whole)\nreturn %y",
+    ),
+    "norm of some channels stays behind the slice": (
+        "%c = concat(%x, %x) {dim=1}\n%s = slice(%c) {ranges=((0, 1, 1), (1, 3, 1), (0, 4, 1), (0, 4, 1))}\n"
+        "%y = batch_norm(%s, @b, @b, @b, @v)",
+        None,
+    ),
     "dead code": ("%a = relu(%x)\n%b = mul(%x, %x)\n%a2 = relu(%x)", "%a2 = relu(%x)\nreturn %a2"),
     "constants fold": ("%a = add(@one, @one)\n%y = mul(%x, %a)", "%y = mul(%x, @a.value)\nreturn %y"),
 }
@@ -78,6 +91,9 @@ CONSTANTS = {
     **W,
     "bc": np.array([3.0, 4.0], np.float32).reshape(1, 2, 1, 1),
     "map": RNG.normal(size=(1, 1, 2, 2)).astype(np.float32),
+    "zeros": np.zeros((1, 2, 3, 4), np.float32),
+    "ones": np.ones((1, 2, 3, 4), np.float32),
+    "v": np.array([0.5, 2.0], np.float32),
     "zero": np.zeros((1, 1, 1, 1), np.float32),
     "one": np.ones((1, 1, 1, 1), np.float32),
 }
@@ -86,7 +102,8 @@ CONSTANTS = {
 @pytest.mark.parametrize(("body", "after"), CASES.values(), ids=CASES)
 def test_rewrite(body: str, after: str | None) -> None:
     last = body.splitlines()[-1].split(" = ")[0]
-    used = {name: data for name, data in CONSTANTS.items() if f"@{name}" in body}
+    named = set(re.findall(r"@(\w+)", body))
+    used = {name: data for name, data in CONSTANTS.items() if name in named}
     graph = graph_of(f'{IMAGE}\n{body}\noutput "y" = {last}', used)
     check_pass(Canonicalize(), graph, after)
 

@@ -104,6 +104,7 @@ def test_a_signed_value_that_travels_is_announced() -> None:
 REFUSED = {
     "hard tanh": ("%c = clip(%x) {low=-1.0, high=1.0}\n%y = dense(%c, @d)", "lets negative values through", "%c"),
     "product of activations": ("%a = relu(%x)\n%m = mul(%a, %x)\n%y = relu(%m)", "multiplies two values", "%m"),
+    "smooth activation": ('%m = activation(%x) {kind="silu"}\n%y = relu(%m)', "do not compute silu", "%m"),
     "max_pool of signed sums": ("%m = max_pool(%s)", "may be negative", "%m"),
     "the input itself": ("%y = reshape(%x) {shape=(1, 32), axes='NC'}", "is the input itself", "%y"),
     "border of an average": (

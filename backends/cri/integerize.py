@@ -194,7 +194,8 @@ class Integerizer:
                 for p, v in zip(parts, operands, strict=True)
             ]
             return Peaks(node.op.evaluate(*(f.weighted for f in full)), node.op.evaluate(*(f.plain for f in full)))
-        raise NotHeld(value, f"{node.op.mnemonic} is not linear here")
+        kind = getattr(node.op, "kind", node.op.mnemonic)
+        raise NotHeld(value, f"spiking neurons in the unary code do not compute {kind}", "use ReLU or ReLU6")
 
     def real_weight(self, node: Node) -> Array:
         """The layer's weight in real units per unit of its input train, in the stored layout."""

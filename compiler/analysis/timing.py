@@ -1,7 +1,7 @@
 """When the elements of a clip tensor pass by in a stream, and which of them are exactly the clip's.
 
 A stream feeds one input frame at a time, then zero frames; every memory starts at zero. Between its first and last
-element an edge carries the clip's values. Outside, where a clip layer sees zero padding, the stream carries whatever the
+element an edge carries the clip's values. Outside, where a clip layer sees zero padding, the stream carries what the
 layers before make of zeros; only where that is certainly zero (or before frame 0) does a window that reaches out agree
 with the clip. `Track` keeps both: which elements are `good`, at which frames the edge is `zero`.
 """

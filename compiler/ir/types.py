@@ -100,7 +100,7 @@ class Timing:
         return self.offset + self.stride * (self.length - 1)
 
     def latency(self, clip_length: int) -> int:
-        """Frames that an output comes late: its offset, or for one result a clip, how long after the clip's last frame."""
+        """Frames that an output comes late: its offset; for one result a clip, frames after the clip's last one."""
         return self.offset if self.length > 1 else max(0, self.last - (clip_length - 1))
 
     def frames(self) -> range:

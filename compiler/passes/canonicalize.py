@@ -9,7 +9,24 @@ import numpy as np
 
 from ..analysis.sign import is_nonnegative
 from ..ir import Graph, Node
-from ..ir.ops import Add, AvgPool, Clip, Concat, Conv, Dense, MaxPool, Mean, Mul, Pad, Relu, Reshape, Slice, Transpose
+from ..ir.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    MaxPool,
+    Mean,
+    Mul,
+    Pad,
+    Relu,
+    Reshape,
+    Slice,
+    Transpose,
+)
+from .activations import recognise_activation
 from .base import Context, Pass, apply_rules
 
 NAME = "canonicalize"
@@ -165,8 +182,41 @@ def fold_bias(graph: Graph, node: Node, context: Context) -> bool:
     return True
 
 
+def pad_by_concat(graph: Graph, node: Node, context: Context) -> bool:
+    """concat of a value with constant zeros before or behind it is a pad."""
+    if not isinstance(node.op, Concat):
+        return False
+    flowing = [i for i, v in enumerate(node.operands) if v is not None and not v.is_constant]
+    zeros = [v for v in node.operands if v is not None and v.is_constant]
+    if len(flowing) != 1 or not zeros or any(np.any(v.data) for v in zeros):
+        return False
+    sizes = [v.type.shape[node.op.dim] for v in node.operands if v is not None]
+    ends = (sum(sizes[: flowing[0]]), sum(sizes[flowing[0] + 1 :]))
+    x = node.operands[flowing[0]]
+    assert x is not None
+    pads = tuple(ends if i == node.op.dim else (0, 0) for i in range(x.type.rank))
+    graph.rewrite(node, Pad(pads), x)
+    return True
+
+
+def norm_before_slice(graph: Graph, node: Node, context: Context) -> bool:
+    """batch_norm(slice(x)) becomes slice(batch_norm(x)) where channels are not sliced: the norm meets its layer."""
+    cut = node.x.producer
+    if not isinstance(node.op, BatchNorm) or cut is None or not isinstance(cut.op, Slice):
+        return False
+    if graph.readers(cut.result) > 1 or cut.op.ranges[1] != (0, cut.x.type.shape[1], 1):
+        return False
+    name = node.result.name
+    norm = graph.add(node.op, cut.x, *node.operands[1:], name=f"{name}.whole", origin=node.result.origin, before=node)
+    graph.rewrite(node, cut.op, norm)
+    return True
+
+
 RULES = (
     fold_constants,
+    pad_by_concat,
+    norm_before_slice,
+    recognise_activation,
     constant_second,
     drop_identity,
     merge_moves,

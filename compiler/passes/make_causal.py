@@ -281,9 +281,7 @@ class _Builder:
             rates = ", ".join(f"{t.length} elements every {t.stride} frames" for _, t in edges)
             raise Refused(f"its inputs have different rates: {rates}")
         latest = max(track.offset for _, track in edges)
-        waited = [
-            self._delayed(value, track, latest - track.offset, f"%{value.name}") for value, track in edges
-        ]
+        waited = [self._delayed(value, track, latest - track.offset, f"%{value.name}") for value, track in edges]
         made = self._add(node.op, *(value for value, _ in waited), node=node)
         track = joined([track for _, track in waited])
         either = isinstance(node.op, Mul)
@@ -313,7 +311,7 @@ class _Builder:
         axis = node.x.type.axes.index("T")
         length = node.result.type.shape[axis]
         beyond = stride * (length - 1) + dilation * (kernel - 1) - before - (track.length - 1)
-        if isinstance(op, AvgPool) and (beyond > after or (before or beyond > 0) and not op.include_pad):
+        if isinstance(op, AvgPool) and (beyond > after or ((before or beyond > 0) and not op.include_pad)):
             raise Refused("it averages over fewer frames at the ends of the clip", hint="count_include_pad=True")
         ahead = dilation * (kernel - 1) - before
         if self.strict and beyond > 0 and ahead > 0:
@@ -444,4 +442,3 @@ HANDLERS: dict[type[Op], Callable[[_Builder, Node], None]] = {
     Slice: _Builder.slice,
     Transpose: _Builder.transpose,
 }
-

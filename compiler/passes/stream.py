@@ -81,7 +81,7 @@ def _without(numbers: tuple[Any, ...], index: int) -> tuple[Any, ...]:
 
 
 class _Builder:
-    """Builds the frame graph. `values` maps clip values to frame values; `clips` names the frames that a slice picks."""
+    """Builds the frame graph. `values` maps clip values to frame values; `clips` names the frames of slices."""
 
     def __init__(self, source: Graph, options: Stream):
         self.source, self.options = source, options
@@ -146,7 +146,9 @@ class _Builder:
                 parts.insert(0, self._add(Fifo(near, fill), x, node=node, suffix=".fifo"))
             taps = tuple(tap for tap in taps if tap - base >= limit)
             if taps:
-                x = self._drop_time(self._add(Fifo((limit - 1,), fill), x, node=node, suffix=".chain"), node, ".chained")
+                x = self._drop_time(
+                    self._add(Fifo((limit - 1,), fill), x, node=node, suffix=".chain"), node, ".chained"
+                )
                 base += limit - 1
         return parts[0] if len(parts) == 1 else self._add(Concat(2), *parts, node=node, suffix=".window")
 
