@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
+
 from nmc.compiler import compile_model
 from nmc.runtime import Session
 

@@ -1,13 +1,13 @@
-"""Front ends, IR and passes: from a trained network to a program for a target. Nothing is imported before it is used."""
+"""Front ends, IR and passes: from a trained network to a program for a target. Nothing is imported before use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .driver import Compilation, compile_model, compile_verbose
+    from .driver import Compilation, Transformed, compile_model, compile_verbose, transform
 
-__all__ = ["Compilation", "compile_model", "compile_verbose"]
+__all__ = ["Compilation", "Transformed", "compile_model", "compile_verbose", "transform"]
 
 
 def __getattr__(name: str) -> Any:

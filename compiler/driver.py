@@ -38,6 +38,36 @@ class Compilation:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Transformed:
+    """A graph after a pipeline, what each pass did, and what the passes had to say (reports, declined rewrites)."""
+
+    graph: Graph
+    records: tuple[PassRecord, ...]
+    context: Context
+
+
+def transform(
+    model: str | Path | Graph,
+    passes: str,
+    *,
+    input_shapes: Shapes | None = None,
+    calibration: Arrays | np.ndarray[Any, Any] | None = None,
+    manager: Manager | None = None,
+) -> Transformed:
+    """Run a pipeline on a model without lowering it to a target.
+
+    passes  for example "canonicalize,fold-batch-norm,make-causal,stream", which makes a clip network a frame graph that
+            `nmc.compiler.ir.FrameSession` runs frame by frame
+
+    The other arguments are those of `compile_model`; without calibration, passes that measure have nothing to measure.
+    """
+    graph = (model if isinstance(model, Graph) else read_model(Path(model), input_shapes)).copy()
+    context = Context(samples=None if calibration is None else check_samples(graph, calibration))
+    records = (manager or Manager()).run(graph, parse_pipeline(passes), context)
+    return Transformed(graph, tuple(records), context)
+
+
 def _sha256(*parts: bytes) -> str:
     digest = hashlib.sha256()
     for part in parts:

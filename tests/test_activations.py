@@ -11,6 +11,7 @@ from nmc.compiler.ir.ops.activation import KINDS
 from nmc.compiler.passes.canonicalize import Canonicalize
 
 INPUT = "input %x: f32[1,2,3]NCW"
+ERF = '%d = mul(%x, @root)\n%e = activation(%d) {kind="erf"}\n%a = add(%e, @one)\n'
 
 
 def number(value: float) -> np.ndarray:
@@ -41,12 +42,12 @@ SPELLINGS = {
         "hard_swish",
     ),
     "gelu": (
-        '%d = mul(%x, @root)\n%e = activation(%d) {kind="erf"}\n%a = add(%e, @one)\n%m = mul(%x, %a)\n%y = mul(%m, @half)',
+        f"{ERF}%m = mul(%x, %a)\n%y = mul(%m, @half)",
         {"root": number(1 / math.sqrt(2)), "one": number(1), "half": number(0.5)},
         "gelu",
     ),
     "gelu, halved first": (
-        '%d = mul(%x, @root)\n%e = activation(%d) {kind="erf"}\n%a = add(%e, @one)\n%m = mul(%x, @half)\n%y = mul(%m, %a)',
+        f"{ERF}%m = mul(%x, @half)\n%y = mul(%m, %a)",
         {"root": number(1 / math.sqrt(2)), "one": number(1), "half": number(0.5)},
         "gelu",
     ),
@@ -65,9 +66,7 @@ OTHERS = {
     "another gate": '%s = activation(%x) {kind="sigmoid"}\n%t = relu(%x)\n%y = mul(%t, %s)',
     "tanh gate": '%s = activation(%x) {kind="tanh"}\n%y = mul(%x, %s)',
     "wrong scale": "%a = add(%x, @three)\n%c = clip(%a) {low=0.0, high=6.0}\n%y = mul(%x, %c)",
-    "wrong root": (
-        '%d = mul(%x, @third)\n%e = activation(%d) {kind="erf"}\n%a = add(%e, @one)\n%m = mul(%x, %a)\n%y = mul(%m, @half)'
-    ),
+    "wrong root": ERF.replace("@root", "@third") + "%m = mul(%x, %a)\n%y = mul(%m, @half)",
 }
 
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from ir_text import check_pass, graph_of
 from nmc.compiler.passes.canonicalize import Canonicalize
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from nmc.backends.cri.target import PROFILES
 from nmc.runtime.program import read_synapses
 from nmc.runtime.reference.cri import CriMachine

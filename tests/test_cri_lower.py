@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from ir_text import graph_of
 from nmc.backends.cri.affine import Affine, compose, conv_entries, conv_transpose_entries, dense_entries, move_entries
 from nmc.backends.cri.control import TARGETS, Control, pieces

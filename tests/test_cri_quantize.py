@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ir_text import graph_of
 from nmc.backends.cri.quantize import QuantizeCri
 from nmc.compiler import compile_verbose

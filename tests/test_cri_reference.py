@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nmc.backends.cri.target import PROFILES
 from nmc.runtime import Session, arith
 from nmc.runtime.program import CriProgram, Exit, Input, NeuronModel, NmcError, Phase, Population, Readout, Table

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ir_text import check_pass, graph_of
 from nmc.backends.cri.terms import CriTerms
 from nmc.compiler.diagnostics import NmcError

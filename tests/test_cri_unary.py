@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nmc.backends.cri.lower import Lowering
 from nmc.backends.cri.target import PROFILES
 from nmc.compiler.ir import Graph, TensorType, Value, evaluate, trace

@@ -44,7 +44,7 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_give_what_it_shows(tmp_path: Path) -> None:
-    """Blocks marked `console`: each `$ nmc …` or `$ python …` line runs, and its output is the README's (times apart)."""
+    """In `console` blocks, each `$ nmc …` or `$ python …` line runs and prints what the README shows (times apart)."""
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```console\n(.*?)```", text, re.S)
     assert blocks

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ir_text import check_pass, graph_of
 from nmc.compiler.passes.fold_batch_norm import ExpandBatchNorm, FoldBatchNorm
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ir_text import graph_of
 from nmc.compiler.analysis.view import to_dot, to_networkx
 from nmc.compiler.ir import Graph, IllegalOp, TensorType, evaluate, trace

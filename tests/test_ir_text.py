@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from ir_text import graph_of
 from nmc.compiler.ir import Graph, TensorType, constant_bank, parse_graph, print_graph
 from nmc.compiler.ir.ops import Add, Clip, Concat, Conv, Pad, Relu, Reshape, Transpose

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ir_text import graph_of
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends import read_model

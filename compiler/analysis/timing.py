@@ -70,7 +70,7 @@ class Track:
         frame = self.offset + self.stride * element
         before = frame < 0
         silent = self.zero[np.clip(frame, 0, len(self.zero) - 1)] & (not ignored)
-        return np.where(inside, right, before | silent)
+        return np.asarray(np.where(inside, right, before | silent))
 
     def padded(self, before: int, after: int) -> Track:
         """`before` and `after` zero elements around the clip tensor, as the edge carries them."""
@@ -87,7 +87,7 @@ class Track:
         y[j] is there when x[stride·j + dilation·(kernel−1) − before] is.
         """
         j, i = np.arange(length)[:, None], np.arange(kernel)[None]
-        good = self.matches_padding(stride * j + dilation * i - before, ignored).all(axis=1)
+        good = np.asarray(self.matches_padding(stride * j + dilation * i - before, ignored).all(axis=1))
         lag = self.stride * dilation
         zero = self.zero.copy() if keeps_zero else np.zeros(len(self.zero), np.bool_)
         for tap in range(1, kernel):

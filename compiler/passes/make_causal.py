@@ -39,6 +39,7 @@ from ..ir.ops import (
     Transpose,
 )
 from .base import Context, Pass
+from .fold_batch_norm import channel_affine
 
 NAME = "make-causal"
 
@@ -110,13 +111,17 @@ def _reach(graph: Graph) -> int:
 
 def _window_numbers(node: Node) -> tuple[int, int, int, int, int] | None:
     """(kernel, stride, dilation, pad before, pad after) along T of a layer with windows over time, else None."""
-    axis = node.operands[0].type.axis("T") if node.operands and node.operands[0] is not None else None
-    if axis is None or axis < 2 or not isinstance(node.op, Conv | MaxPool | AvgPool):
+    op, axis = node.op, node.x.type.axis("T")
+    if axis is None or axis < 2 or not isinstance(op, Conv | MaxPool | AvgPool):
         return None
-    weight = node.operands[1] if isinstance(node.op, Conv) else None
-    kernel = node.op.kernel[axis - 2] if isinstance(node.op, MaxPool | AvgPool) else weight.type.shape[axis]  # type: ignore[union-attr]
-    op, i = node.op, axis - 2
-    return kernel, op.stride[i], op.dilation[i], *op.pads[i]
+    if isinstance(op, Conv):
+        weight = node.operand("weight")
+        assert weight is not None
+        kernel = weight.type.shape[axis]
+    else:
+        kernel = op.kernel[axis - 2]
+    before, after = op.pads[axis - 2]
+    return kernel, op.stride[axis - 2], op.dilation[axis - 2], before, after
 
 
 class Refused(Exception):
@@ -241,8 +246,7 @@ class _Builder:
             raise Refused("it normalizes along time")
         zero = np.zeros((1,) * value.type.rank)
         if isinstance(op, BatchNorm):
-            arrays = [v.data for v in node.operands[1:] if v is not None]
-            keeps = not np.any(BatchNorm.affine(*arrays, op.epsilon)[1])
+            keeps = not np.any(channel_affine(node)[1])
         else:
             keeps = bool(np.all(op.evaluate(zero) == 0))
         made = self._add(op, value, *node.operands[1:], node=node)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
 from data import load_split
 from nmc.compiler import compile_model
 from nmc.runtime import Session, load

@@ -16,9 +16,10 @@ import onnx
 import onnxruntime
 import torch
 import torch.nn.functional as F
-from data import Images, Labels, load_split
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from data import Images, Labels, load_split
 
 MAX_FILE_BYTES = 100_000
 

@@ -1,0 +1,1 @@
+"""Video networks that the tests and benchmarks compile, and their export to ONNX."""
