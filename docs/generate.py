@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 import click
+
 from nmc.cli.main import COMMANDS, main
 from nmc.compiler import codes
 from nmc.compiler.ir.ops.base import REGISTRY

@@ -11,11 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..analysis.factorization import Factors, Rank, factorize
+from ..analysis.layer_errors import channel_rms, output_errors
+from ..ir import Graph, Node, Value
+from ..ir.ops import Concat, Conv, Pad, Reshape, Slice, Transpose
+from ..ir.ops.base import Array
+from .base import Context, Pass
 
 NAME = "factorize-conv3d"
 ORDERS = ("auto", "temporal-first", "spatial-first")
+# What a channel counts at least, relative to the largest one: samples that leave it at 0 do not prove that it stays 0.
 LEAST_WEIGHT = 1e-3
-WEIGHT_MANTISSA = 16
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class Factorized:
     """What became of one convolution.
 
     rank, full_rank   channels between its two parts, and how many make any kernel of its size exact (both per group)
-    weights, macs     before and after: weights without bias; multiplications of one clip
+    weights, macs     before and after: weights without bias; multiplications for one clip
     weight_error      norm of the difference of the kernels / norm of the kernel (weighted if the pass is)
     output_error      the same for the layer's output on the calibration samples, None without samples
     """
@@ -40,24 +51,25 @@ class Factorized:
 
 def table(records: Sequence[Factorized]) -> str:
     """The records as a plain text table with a line of totals."""
+
+    def arrow(numbers: Sequence[int]) -> str:
+        return f"{numbers[0]:,} -> {numbers[1]:,}"
+
     rows = [("layer", "order", "rank", "weights", "MACs per clip", "weight error", "output error")]
     for r in records:
         output = "-" if r.output_error is None else f"{r.output_error:.2e}"
-        counts = (_arrow(r.weights), _arrow(r.macs))
+        counts = (arrow(r.weights), arrow(r.macs))
         rows.append((r.name, r.order, f"{r.rank} of {r.full_rank}", *counts, f"{r.weight_error:.2e}", output))
-    weights, macs = (np.sum([getattr(r, what) for r in records] or [(0, 0)], axis=0) for what in ("weights", "macs"))
-    rows.append(("total", "", "", _arrow(weights), _arrow(macs), "", ""))
+    weights = [sum(r.weights[i] for r in records) for i in (0, 1)]
+    macs = [sum(r.macs[i] for r in records) for i in (0, 1)]
+    rows.append(("total", "", "", arrow(weights), arrow(macs), "", ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _arrow(numbers: Sequence[int] | Array) -> str:
-    return f"{numbers[0]:,} -> {numbers[1]:,}"
-
-
 @dataclass(frozen=True)
 class _Plan:
-    """One convolution and the two that take its place; the weights are in the layout of the IR."""
+    """A convolution and the two that take its place, first and second, their weights laid out as in the IR."""
 
     node: Node
     order: str
@@ -72,13 +84,12 @@ class _Plan:
 
 
 def _is_full(node: Node) -> bool:
-    """Is the node a 3-D convolution with more than one tap in time and in space?"""
+    """Is the node a 3-D convolution with more than one tap both in time and in space?"""
     weight = node.operand("weight") if isinstance(node.op, Conv) else None
     if weight is None or weight.type.rank != 5:
         return False
-    time = node.x.type.axis("T")
-    taps = prod(weight.type.shape[2:])
-    # Where no axis is time, the question is open: `_obstacle` says so.
+    time, taps = node.x.type.axis("T"), prod(weight.type.shape[2:])
+    # Where no axis is time, `_obstacle` tells the user.
     return taps > 1 if time is None else 1 < weight.type.shape[time] < taps
 
 
@@ -108,12 +119,11 @@ def _reads_input(value: Value) -> bool:
 
 def _only(op: Conv, axes: Sequence[int]) -> Conv:
     """The op with its stride, pads and dilation on these kernel axes, and none on the others."""
-    plain = Conv.plain(len(op.stride), op.groups)
 
-    def pick[T](own: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
-        return tuple(own[i] if i in axes else other[i] for i in range(len(own)))
+    def pick(numbers: tuple[Any, ...], none: Any) -> tuple[Any, ...]:
+        return tuple(number if i in axes else none for i, number in enumerate(numbers))
 
-    return Conv(pick(op.stride, plain.stride), pick(op.pads, plain.pads), pick(op.dilation, plain.dilation), op.groups)
+    return Conv(pick(op.stride, 1), pick(op.pads, (0, 0)), pick(op.dilation, 1), op.groups)
 
 
 @dataclass(frozen=True)
@@ -137,94 +147,60 @@ class FactorizeConv3d(Pass):
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
             raise ValueError(f"order must be {', '.join(ORDERS[:-1])} or {ORDERS[-1]}, not {self.order!r}")
-        # An approximation is not expected to keep the outputs, so --verify-each only reports what it changes.
+        # An approximation is not expected to keep the outputs: --verify-each reports the change.
         object.__setattr__(self, "preserves", Rank.parse(self.rank).is_exact)
 
     def run(self, graph: Graph, context: Context) -> int:
-        nodes = []
+        nodes: list[Node] = []
         for node in filter(_is_full, graph.nodes):
             why = _obstacle(node)
             if why is None:
                 nodes.append(node)
             else:
                 context.decline(NAME, node.result.name, why)
-        weights: dict[str, Array] = {}
+        if not nodes:
+            return 0
+        rms: dict[str, Array] = {}
         if self.weighted and context.samples is None:
-            context.warnings.append(f"{NAME}: without calibration samples, errors are not weighted")
+            context.warnings.append(f"{NAME}: errors are not weighted, since there are no calibration samples")
         elif self.weighted and context.samples is not None:
-            weights = _channel_weights(graph, context.samples, {node.x.name for node in nodes})
-        plans = [self._plan(node, weights.get(node.x.name)) for node in nodes]
-        errors = {} if context.samples is None else _output_errors(graph, context.samples, plans)
+            rms = channel_rms(graph, context.samples, {node.x.name for node in nodes})
+        plans = [self._plan(node, rms.get(node.x.name)) for node in nodes]
+        replacements = {plan.node: plan.evaluate for plan in plans}
+        errors = {} if context.samples is None else output_errors(graph, context.samples, replacements)
         for plan in plans:
             _rewrite(graph, plan)
-            report = _report(plan, errors.get(plan.node.result.name))
-            context.reports.setdefault(NAME, []).append(report)
+            context.reports.setdefault(NAME, []).append(_report(plan, errors.get(plan.node)))
         return len(plans)
 
     def ensures(self, graph: Graph) -> None:
         assert not any(_is_full(node) and _obstacle(node) is None for node in graph.nodes)
 
-    def _plan(self, node: Node, weights: Array | None) -> _Plan:
+    def _plan(self, node: Node, rms: Array | None) -> _Plan:
         op, weight, time = node.op, node.operand("weight"), node.x.type.axis("T")
         assert isinstance(op, Conv) and weight is not None and time is not None
         order = self.order
         if order == "auto":
             order = "spatial-first" if _reads_input(node.x) else "temporal-first"
-        turn = order == "spatial-first"
-        # Kernel (groups, o, c, taps of the first, taps of the second).
-        shape = np.moveaxis(weight.data, time, 2).shape
-        kernel = np.moveaxis(weight.data, time, 2).reshape(op.groups, -1, *shape[1:3], prod(shape[3:]))
-        kernel = kernel.swapaxes(3, 4) if turn else kernel
-        factors = factorize(kernel, Rank.parse(self.rank), None if weights is None else weights.reshape(op.groups, -1))
-        sizes = [(shape[2], 1, 1), (1, *shape[3:])]
-        ops = [_only(op, [time - 2]), _only(op, [i for i in range(3) if i != time - 2])]
-        if turn:
-            sizes.reverse()
-            ops.reverse()
+        space = [axis for axis in range(3) if axis != time - 2]
+        timed = np.moveaxis(weight.data, time, 2)
+        kernel = timed.reshape(op.groups, -1, *timed.shape[1:3], prod(timed.shape[3:]))
+        parts = [(_only(op, [time - 2]), (timed.shape[2], 1, 1)), (_only(op, space), (1, *timed.shape[3:]))]
+        if order == "spatial-first":
+            kernel = kernel.swapaxes(3, 4)
+            parts.reverse()
+        factors = factorize(kernel, Rank.parse(self.rank), _column_weights(rms, op.groups))
         first, second = (
-            np.moveaxis(part.reshape(-1, part.shape[2], *size), 2, time).astype(weight.data.dtype)
-            for part, size in zip((factors.first, factors.second), sizes, strict=True)
+            np.moveaxis(data.reshape(-1, data.shape[2], *taps), 2, time).astype(weight.data.dtype)
+            for data, (_, taps) in zip((factors.first, factors.second), parts, strict=True)
         )
-        return _Plan(node, order, (ops[0], ops[1]), (first, second), factors)
+        return _Plan(node, order, (parts[0][0], parts[1][0]), (first, second), factors)
 
 
-def _channel_weights(graph: Graph, samples: Mapping[str, Array], names: set[str]) -> dict[str, Array]:
-    """Root mean square of each channel of the named values; a channel that is (nearly) 0 still counts a little."""
-    squares: dict[str, Array] = {}
-    counts: dict[str, int] = {}
-
-    def visit(name: str, array: Array) -> None:
-        if name in names:
-            axes = tuple(i for i in range(array.ndim) if i != 1)
-            squares[name] = squares.get(name, 0.0) + np.square(array).sum(axis=axes)
-            counts[name] = counts.get(name, 0) + array.size // array.shape[1]
-
-    observe(graph, samples, visit)
-    found = {}
-    for name, total in squares.items():
-        roots = arith.round_mantissa(np.sqrt(total / max(1, counts[name])), WEIGHT_MANTISSA)
-        top = roots.max(initial=0.0)
-        found[name] = np.maximum(roots, top * LEAST_WEIGHT) if top > 0 else np.ones(len(roots))
-    return found
-
-
-def _output_errors(graph: Graph, samples: Mapping[str, Array], plans: Sequence[_Plan]) -> dict[str, float]:
-    """For each planned layer, by name: ‖new output − output‖ / ‖output‖ on what the layer reads in this graph."""
-    readers: dict[str, list[_Plan]] = {}
-    for plan in plans:
-        readers.setdefault(plan.node.x.name, []).append(plan)
-    waiting: dict[str, Array] = {}
-    sums: dict[str, Array] = {}
-
-    def visit(name: str, array: Array) -> None:
-        if name in waiting:
-            squares = [float(np.square(a).sum()) for a in (waiting.pop(name) - array, array)]
-            sums[name] = sums.get(name, np.zeros(2)) + squares
-        for plan in readers.get(name, []):
-            waiting[plan.node.result.name] = plan.evaluate(array)
-
-    observe(graph, samples, visit)
-    return {name: float(np.sqrt(error / (total or 1.0))) for name, (error, total) in sums.items()}
+def _column_weights(rms: Array | None, groups: int) -> Array | None:
+    if rms is None or not rms.any():
+        return None
+    return np.maximum(rms, rms.max() * LEAST_WEIGHT).reshape(groups, -1)
 
 
 def _rewrite(graph: Graph, plan: _Plan) -> None:
@@ -238,28 +214,15 @@ def _rewrite(graph: Graph, plan: _Plan) -> None:
     )
     name, origin = f"{node.result.name}.{parts[0]}", node.result.origin
     between = graph.add(plan.ops[0], node.x, first, name=name, origin=origin, before=node)
-    bias = node.operand("bias")
-    graph.rewrite(node, plan.ops[1], between, second, *(() if bias is None else (bias,)))
+    graph.rewrite(node, plan.ops[1], between, second, *node.operands[2:])
 
 
 def _report(plan: _Plan, output_error: float | None) -> Factorized:
-    """Counted after the rewrite."""
-    first, second = plan.node.x.producer, plan.node
-    assert first is not None and isinstance(first.op, Conv)
-    groups = plan.ops[0].groups
-    full = plan.factors
-    _, outputs, _, late = full.second.shape
-    _, rank, inputs, early = full.first.shape
-    before = groups * outputs * inputs * early * late
-    positions = [prod(node.result.type.shape[2:]) for node in (first, second)]
-    sizes = [data.size for data in plan.weights]
-    return Factorized(
-        second.result.name,
-        plan.order,
-        rank,
-        full.full,
-        (before, sum(sizes)),
-        (before * positions[1], sum(p * size for p, size in zip(positions, sizes, strict=True))),
-        full.error,
-        output_error,
-    )
+    """The record of a plan that is carried out."""
+    between, result, factors = plan.node.x, plan.node.result, plan.factors
+    _, rank, inputs, early = factors.first.shape
+    before = result.type.shape[1] * inputs * early * factors.second.shape[3]
+    first, second = (data.size for data in plan.weights)
+    there, here = (prod(value.type.shape[2:]) for value in (between, result))
+    weights, macs = (before, first + second), (before * here, first * there + second * here)
+    return Factorized(result.name, plan.order, rank, factors.full, weights, macs, factors.error, output_error)
