@@ -176,3 +176,43 @@ def test_jester_at_full_size_is_quick(tmp_path: Path) -> None:
     Manager().run(graph, parse_pipeline(STREAM), Context())
     assert time.perf_counter() - start < 15
     assert graph.stage == "streaming"
+
+
+class Heads(torch.nn.Module):
+    """One temporal layer in front of the heads that video networks have; frames-first networks transpose first."""
+
+    def __init__(self, head: str, frames_first: bool):
+        super().__init__()
+        self.head, self.frames_first = head, frames_first
+        self.conv, self.norm = torch.nn.Conv3d(2, 4, 3, padding=1), torch.nn.BatchNorm3d(4)
+        self.pool, self.linear = torch.nn.AvgPool3d((1, 2, 2)), torch.nn.Linear(4, 3)
+        self.pointwise = torch.nn.Conv3d(4, 3, 1)
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        x = x.permute(0, 2, 1, 3, 4) if self.frames_first else x
+        y = self.pool(torch.relu(self.norm(self.conv(x))))
+        if self.head == "1x1x1 conv":
+            return self.pointwise(y.mean((3, 4), keepdim=True)).flatten(2)
+        if self.head == "MatMul per frame":
+            return self.linear(y.mean((3, 4)).transpose(1, 2))
+        if self.head == "Gemm":
+            return self.linear(torch.nn.functional.adaptive_avg_pool3d(y, 1).flatten(1))
+        return torch.nn.functional.adaptive_avg_pool3d(y, (y.shape[2], 1, 1)).squeeze(4).squeeze(3)
+
+
+@pytest.mark.parametrize("frames_first", [False, True], ids=["NCTHW", "NTCHW"])
+@pytest.mark.parametrize(
+    ("head", "exporter"),
+    [
+        *((head, exporter) for head in ("1x1x1 conv", "MatMul per frame", "Gemm") for exporter in ("dynamo", "legacy")),
+        ("adaptive pool", "legacy"),  # torch's dynamo exporter has no conversion of it
+    ],
+)
+def test_heads_and_axes(tmp_path: Path, head: str, exporter: str, frames_first: bool) -> None:
+    shape = (1, 6, 2, 8, 8) if frames_first else (1, 2, 6, 8, 8)
+    graph = exported(Heads(head, frames_first).eval(), shape, tmp_path, exporter)
+    assert graph.inputs[0].type.axes == ("NTCHW" if frames_first else "NCTHW")
+    made, context = streamed(graph, random_clip((2, *shape[1:]), seed=1).numpy())
+    assert made.inputs[0].type.axes == "NCHW" and made.timing[made.inputs[0].name].axis == (1 if frames_first else 2)
+    (report,) = context.reports["make-causal"]
+    assert (report.latency, report.elements, report.edges) == (1, 1 if head == "Gemm" else 6, ())

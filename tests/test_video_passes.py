@@ -211,6 +211,9 @@ def test_all_refusals_come_at_once_and_a_net_without_time_is_one() -> None:
     with pytest.raises(NmcError) as caught:
         MakeCausal().run(clip_graph(body), Context())
     assert [d.what.split()[0] for d in caught.value.diagnostics] == ["%a", "%c"]
+    with pytest.raises(NmcError) as caught:
+        MakeCausal().run(clip_graph("%a = mul(%x, @kt)\n%b2 = add(%a, %x)\n%y = relu(%b2)"), Context())
+    assert [d.what.split()[0] for d in caught.value.diagnostics] == ["%a"]
     image = graph_of('input %x: f32[1,2,4,4]NCHW\n%y = relu(%x)\noutput "y" = %y', None, "canonical")
     with pytest.raises(NmcError, match="NMC-V004"):
         MakeCausal().run(image, Context())
