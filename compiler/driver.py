@@ -105,7 +105,7 @@ def compile_verbose(
         context.warnings.append(warning)
     else:
         context.samples = check_samples(graph, calibration)
-    manager = manager or Manager()
+    manager = replace(manager or Manager(), target=target)
     if manager.verify_each and manager.inputs is None:
         manager = replace(manager, inputs=context.samples)
     records = manager.run(graph, pipeline, context)

@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 
 from .diagnostics import NmcError, unsupported
 from .ir import FrameSession, Graph, constant_bank, evaluate, print_graph
-from .ir.types import Timing
 from .ir.stages import verify
+from .ir.types import Timing
 from .passes.base import Context, Pass
 from .pipeline import print_pipeline
 
@@ -43,6 +43,7 @@ class Manager:
     dump_ir       folder for `NN-pass.ir` files with their constants
     print_after   name of a pass (or "all") after which the graph goes to `show`
     reproducer    folder for what replays a failure
+    target        the target that is compiled for, "" if none: part of the command that replays
     """
 
     verify_each: bool = False
@@ -51,6 +52,7 @@ class Manager:
     print_after: str | None = None
     show: Callable[[str], None] = print
     reproducer: Path = Path(REPRODUCER)
+    target: str = ""
 
     def run(self, graph: Graph, passes: Sequence[Pass], context: Context) -> list[PassRecord]:
         """Apply the passes in order, in place. NmcError as the passes raise it; any other failure becomes NMC-P002
@@ -99,7 +101,7 @@ class Manager:
         return FrameSession(graph).run(feeds) if graph.stage == "streaming" else evaluate(graph, feeds)
 
     def _failed(self, before: Graph, rest: Sequence[Pass], context: Context, error: Exception) -> NmcError:
-        replay = write_reproducer(self.reproducer, before, rest, context)
+        replay = write_reproducer(self.reproducer, before, rest, context, self.target)
         return unsupported(
             "NMC-P002",
             f"pass {rest[0]} failed: {type(error).__name__}: {error}",
@@ -145,11 +147,15 @@ def write_graph(graph: Graph, path: Path) -> None:
             save_file({digest: np.ascontiguousarray(data)}, file)
 
 
-def write_reproducer(folder: Path, graph: Graph, rest: Sequence[Pass], context: Context) -> str:
+def write_reproducer(folder: Path, graph: Graph, rest: Sequence[Pass], context: Context, target: str) -> str:
     """Input graph, calibration and remaining pipeline in one folder; returns the command that replays them."""
     write_graph(graph, folder / "input.ir")
-    command = f"nmc compile {folder / 'input.ir'} --passes '{print_pipeline(rest)}'"
-    if context.samples is not None:
+    if not target:
+        call = f"transform('{folder / 'input.ir'}', '{print_pipeline(rest)}')"
+        command = f'python -c "from nmc.compiler import transform; {call}"'
+    else:
+        command = f"nmc compile {folder / 'input.ir'} --target {target} --passes '{print_pipeline(rest)}'"
+    if context.samples is not None and target:
         samples = {name: np.ascontiguousarray(array) for name, array in context.samples.items()}
         save_file(samples, folder / "calibration.safetensors")
         command += f" --calibration {folder / 'calibration.safetensors'}"

@@ -7,15 +7,18 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ir_text import graph_of
+from nmc.cli.main import main
+from nmc.compiler import transform
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends import read_model
 from nmc.compiler.ir import Graph, parse_graph
 from nmc.compiler.ir.ops import Clip, Relu
-from nmc.compiler.manager import Manager
+from nmc.compiler.manager import Manager, write_graph
 from nmc.compiler.passes import PASSES
 from nmc.compiler.passes.base import Context, Pass, apply_rules
 from nmc.compiler.passes.canonicalize import Canonicalize
@@ -112,7 +115,7 @@ def test_a_failing_pass_leaves_a_reproducer(tmp_path: Path, how: str) -> None:
     graph = graph_of(BODY, C)
     context = Context(samples={"x": np.ones((2, 20))})
     with pytest.raises(NmcError, match="NMC-P002") as caught:
-        Manager(reproducer=tmp_path / "r").run(graph, [Canonicalize(), Wrong(how)], context)
+        Manager(reproducer=tmp_path / "r", target="cri").run(graph, [Canonicalize(), Wrong(how)], context)
     command = (tmp_path / "r" / "replay.sh").read_text()
     assert command.strip() in str(caught.value)
     words = shlex.split(command)
@@ -121,6 +124,21 @@ def test_a_failing_pass_leaves_a_reproducer(tmp_path: Path, how: str) -> None:
     assert replayed.stage == "canonical"
     assert [n.op.mnemonic for n in replayed.nodes] == ["add", "relu"]
     assert Path(words[words.index("--calibration") + 1]).exists()
+
+
+def test_the_command_of_a_reproducer_replays_the_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PASSES, "wrong", "test_manager:Wrong")
+    write_graph(graph_of(BODY, C), Path("model.ir"))
+    passes = "canonicalize,wrong{how=raises}"
+    first = CliRunner().invoke(main, ["compile", "model.ir", "--target", "cri", "--passes", passes])
+    assert first.exit_code == 3 and "KeyError: 'lost'" in first.output
+    words = shlex.split(Path("nmc-reproducer/replay.sh").read_text())
+    again = CliRunner().invoke(main, words[1:])
+    assert again.exit_code == 3 and "KeyError: 'lost'" in again.output
+    with pytest.raises(NmcError, match="NMC-P002"):
+        transform("model.ir", passes)
+    assert "transform('nmc-reproducer/input.ir', 'wrong{how=raises}')" in Path("nmc-reproducer/replay.sh").read_text()
 
 
 def test_a_damaged_graph_file_is_a_diagnostic(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nmc.compiler.frontends import read_model
 from nmc.compiler.ir import FrameSession, Graph, evaluate
-from nmc.compiler.ir.ops import Mean
+from nmc.compiler.ir.ops import Activation, Mean
 from nmc.compiler.manager import Manager
 from nmc.compiler.passes.base import Context
 from nmc.compiler.pipeline import parse_pipeline
@@ -216,3 +216,32 @@ def test_heads_and_axes(tmp_path: Path, head: str, exporter: str, frames_first: 
     assert made.inputs[0].type.axes == "NCHW" and made.timing[made.inputs[0].name].axis == (1 if frames_first else 2)
     (report,) = context.reports["make-causal"]
     assert (report.latency, report.elements, report.edges) == (1, 1 if head == "Gemm" else 6, ())
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[], "torch.nn.Module"], str]] = {
+    "ReLU": (torch.nn.ReLU, "relu"),
+    "ReLU6": (torch.nn.ReLU6, "clip"),
+    "Hardtanh": (lambda: torch.nn.Hardtanh(0.0, 4.0), "clip"),
+    "LeakyReLU": (lambda: torch.nn.LeakyReLU(0.1), "leaky_relu"),
+    "Hardswish": (torch.nn.Hardswish, "hard_swish"),
+    "Hardsigmoid": (torch.nn.Hardsigmoid, "hard_sigmoid"),
+    "SiLU": (torch.nn.SiLU, "silu"),
+    "Sigmoid": (torch.nn.Sigmoid, "sigmoid"),
+    "Tanh": (torch.nn.Tanh, "tanh"),
+    "GELU": (torch.nn.GELU, "gelu"),
+}
+
+
+@pytest.mark.parametrize(("exporter", "opset"), [("dynamo", 18), ("dynamo", 20), ("legacy", 11), ("legacy", 17)])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_one_op(tmp_path: Path, name: str, exporter: str, opset: int) -> None:
+    make, expected = ACTIVATIONS[name]
+    model = torch.nn.Sequential(torch.nn.Conv3d(2, 3, (3, 1, 1), padding=(1, 0, 0)), make()).eval()
+    shape = (1, 2, 6, 2, 2)
+    graph = exported(model, shape, tmp_path, exporter, opset=opset)
+    clip = random_clip((2, *shape[1:]), seed=1)
+    made, _ = streamed(graph, clip.numpy())
+    last = made.nodes[-1].op
+    assert (last.kind if isinstance(last, Activation) else last.mnemonic) == expected
+    (found,) = FrameSession(made).run({graph.inputs[0].name: clip.numpy()}).values()
+    np.testing.assert_allclose(found, model(clip).detach().numpy(), rtol=1e-4, atol=1e-5)
