@@ -38,6 +38,7 @@ golden: $(VENV)/.test ## Run the golden vectors of the machines through the simu
 
 bench: $(VENV)/.test ## Measure compile and simulation times and print them
 	$(BIN)/python benchmarks/digits.py
+	$(BIN)/python benchmarks/video.py
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py

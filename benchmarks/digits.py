@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
+from machine import describe, median, row
 
 from nmc.compiler import compile_model
 from nmc.runtime import Session
@@ -24,34 +19,11 @@ FOLDER = Path(__file__).parent.parent / "examples" / "digits"
 sys.path.insert(0, str(FOLDER))
 from data import load_split  # noqa: E402
 
-RUNS = 5
 SAMPLES = 500
 
 
-def median(function: Callable[[], object], runs: int = RUNS) -> float:
-    """Median wall time in seconds, after one run that is not counted."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-
-
-def row(what: str, seconds: float, note: str = "") -> None:
-    print(f"{what:<52} {1000 * seconds:>10.1f} ms  {note}")
-
-
 def main() -> None:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("nmc", "numpy", "onnx", "onnxruntime"))
-    print(f"{cpu_name()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}; medians of {RUNS}\n")
+    print(f"{describe()}\n")
     command = [str(Path(sys.executable).with_name("nmc")), "--help"]
     row("nmc --help", median(lambda: subprocess.run(command, check=True, capture_output=True), 10), "of 10")
     x_train, _, x_test, _ = load_split()
