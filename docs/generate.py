@@ -31,7 +31,8 @@ def _doc(thing: object) -> str:
 def ops() -> str:
     """Every op of the IR with its operands, attributes and equation."""
     parts = [f"# Ops\n{NOTE}\nWhat each op means, and the stages (columns) in which it is legal.\n"]
-    parts.append("| op | " + " | ".join(STAGES) + " |\n|---|" + "---|" * len(STAGES))
+    parts += [f"- `{stage.name}`: {stage.meaning}" for stage in STAGES.values()]
+    parts.append("\n| op | " + " | ".join(STAGES) + " |\n|---|" + "---|" * len(STAGES))
     for name in sorted(REGISTRY):
         marks = ["yes" if name in stage.ops else "" for stage in STAGES.values()]
         parts.append(f"| {name} | " + " | ".join(marks) + " |")

@@ -71,18 +71,6 @@ def is_pooled_train(value: Value) -> bool:
     return isinstance(node.op, (*MOVES, *POOLED)) and is_pooled_train(node.x)
 
 
-def _through_moves(value: Value) -> tuple[type, ...]:
-    """Op types met on the way down through moves, pools and first operands of concats, ending with the first other."""
-    node = value.producer
-    if node is None:
-        return ()
-    if isinstance(node.op, (*MOVES, *POOLED)):
-        return _through_moves(node.x)
-    if isinstance(node.op, Concat):
-        return tuple(kind for operand in node.operands if operand is not None for kind in _through_moves(operand))
-    return (type(node.op),)
-
-
 # --- rules ---
 
 

@@ -200,9 +200,6 @@ class Graph:
         """Is the node (still) part of the graph?"""
         return node.result.producer is node
 
-    def is_output(self, value: Value) -> bool:
-        return any(value is output for output in self.outputs.values())
-
     def readers(self, value: Value) -> int:
         """Number of operand slots and graph outputs that read the value."""
         return len(value.uses) + sum(value is output for output in self.outputs.values())
