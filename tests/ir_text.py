@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from nmc.compiler.ir import Graph, TensorType, evaluate, parse_graph
 from nmc.compiler.ir.stages import verify
 from nmc.compiler.passes.base import Context, Pass

@@ -31,7 +31,7 @@ def _ints(node: NodeProto, name: str) -> list[int]:
 
 
 def _moved(node: NodeProto, layout: Layout, constant: Callable[[str], Array | None]) -> Layout | None:
-    """Which axis of the graph input each axis of the node's result is (None for a new one); None if it cannot be said."""
+    """Which axis of the graph input each axis of the node's result is (None: a new one); None if that is unclear."""
     rank = len(layout)
     if node.op_type in _SAME_AXES:
         return layout

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-from onnx import AttributeProto, NodeProto
+from onnx import NodeProto
 
 from ...ir import Graph, Op, Value
 from ...ir.ops import Reshape
+from .attributes import Attributes
 from .names import Label, Names
 from .problems import DependsOnRefused, Refusal
 from .tensors import Array, is_float, nonfinite
 
-T = TypeVar("T")
-MAX_ELEMENTS = 1 << 40
+MAX_ELEMENTS = 1 << 32
 
 
+@dataclass(frozen=True)
 class Unknown:
-    """The result of a node that was refused."""
+    """What a refused node or tensor would have been; `computed` if it certainly depends on the graph's inputs."""
+
+    computed: bool = False
 
 
 UNKNOWN = Unknown()
+COMPUTED = Unknown(computed=True)
 Operand = Array | Value | Unknown | None
 Result = Array | Value
 
@@ -36,7 +39,7 @@ def as_float32(array: Array) -> Array:
     """The constant in float32 (float64 is rounded, the smaller types fit). Refusal if it is not finite or no float."""
     if not is_float(array):
         raise Refusal("NMC-I011", f"a constant operand has element type {array.dtype}, floats are needed")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         converted = np.asarray(array, np.float32)
     if why := nonfinite(converted):
         raise Refusal("NMC-I006", why + (" in float32" if array.dtype == np.float64 else ""))
@@ -59,51 +62,17 @@ class Model:
     open_batch: bool = False
 
 
-class Call:
+class Call(Attributes):
     """One application of an ONNX operator."""
 
     def __init__(self, model: Model, proto: NodeProto, operands: list[Operand]):
-        self.model, self.proto, self.operands = model, proto, operands
+        super().__init__(proto)
+        self.model, self.operands = model, operands
         self.op: str = proto.op_type
         self.opset = model.opset
         self.label: Label = model.names.label(proto)
         self._name = ""
         self._seen_operands: set[int] = set()
-        self._seen_attributes: set[str] = set()
-        self._attributes = {attribute.name: attribute for attribute in proto.attribute}
-
-    # --- attributes ---
-
-    def _attribute(self, name: str, kind: AttributeProto.AttributeType, field: str, default: T) -> T:
-        self._seen_attributes.add(name)
-        attribute = self._attributes.get(name)
-        if attribute is None:
-            return default
-        if attribute.type != kind or attribute.ref_attr_name:
-            raise Refusal("NMC-I011", f"attribute {name!r} is not of the kind the operator defines")
-        return getattr(attribute, field)
-
-    def integer(self, name: str, default: int) -> int:
-        return self._attribute(name, AttributeProto.INT, "i", default)
-
-    def required_integer(self, name: str) -> int:
-        self.require(name in self._attributes, "NMC-I011", f"attribute {name!r} is missing")
-        return self.integer(name, 0)
-
-    def number(self, name: str, default: T) -> float | T:
-        return self._attribute(name, AttributeProto.FLOAT, "f", default)
-
-    def integers(self, name: str) -> tuple[int, ...] | None:
-        values = self._attribute(name, AttributeProto.INTS, "ints", None)
-        return None if values is None else tuple(map(int, values))
-
-    def text(self, name: str, default: str) -> str:
-        value: bytes = self._attribute(name, AttributeProto.STRING, "s", default.encode())
-        return value.decode("utf-8", "replace")
-
-    def ignore(self, *names: str) -> None:
-        """These attributes do not matter for inference."""
-        self._seen_attributes.update(names)
 
     # --- operands ---
 
@@ -155,17 +124,13 @@ class Call:
 
     def check_complete(self, results: int) -> None:
         """Refusal if the file says something at this node that its handler did not look at."""
-        unseen = [name for name in self._attributes if name not in self._seen_attributes]
+        unseen = self.unseen()
         self.require(not unseen, "NMC-I011", f"attribute {', '.join(unseen)} has no meaning here in opset {self.opset}")
         extra = [i + 1 for i, o in enumerate(self.operands) if o is not None and i not in self._seen_operands]
-        self.require(not extra, "NMC-I011", f"operand {', '.join(map(str, extra))} has no meaning in opset {self.opset}")
+        self.require(
+            not extra, "NMC-I011", f"operand {', '.join(map(str, extra))} has no meaning in opset {self.opset}"
+        )
         self.require(self.results_used() <= results, "NMC-I011", f"its output {results + 1} is used")
-
-    # --- refusing ---
-
-    def require(self, condition: bool, code: str, why: str, hint: str = "") -> None:
-        if not condition:
-            raise Refusal(code, why, hint)
 
     # --- emitting ---
 

@@ -1,4 +1,4 @@
-"""Nodes whose operands are all constants are computed at import, by the reference implementation of the onnx package."""
+"""Nodes whose operands are all constants are computed at import, by the onnx package's reference implementation."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_TOTAL = 1 << 27
 IR_VERSION = 8
+# Ops that the reference implementation has from this opset on only; what they did before means the same there.
+_OLDEST = {"DequantizeLinear": 19}
 _PLAIN = {
     AttributeProto.INT,
     AttributeProto.INTS,
@@ -43,6 +45,9 @@ class Folder:
             size = max(BOUNDS[call.op](operands, attributes), 0)
         except (ArithmeticError, ValueError, IndexError, TypeError) as error:
             raise Refusal("NMC-I012", f"its constant operands do not fit together: {error}") from None
+        divisor = operands[1] if call.op in ("Div", "Mod") and len(operands) > 1 else None
+        if divisor is not None and divisor.dtype.kind in "iu" and not divisor.all():
+            raise Refusal("NMC-I012", "it divides a whole number by zero")
         if size > self._left:
             why = f"about {size:.3g} elements, all computed constants together may have {MAX_TOTAL}"
             raise Refusal("NMC-I016", why, "store the result in the model as an initializer")
@@ -71,7 +76,8 @@ def _single_node_model(proto: NodeProto, opset: int) -> ModelProto:
     inputs = [ValueInfoProto(name=name) for name in dict.fromkeys(filter(None, node.input))]
     outputs = [ValueInfoProto(name=name) for name in node.output if name]
     graph = GraphProto(name="fold", node=[node], input=inputs, output=outputs)
-    return ModelProto(ir_version=IR_VERSION, graph=graph, opset_import=[OperatorSetIdProto(domain="", version=opset)])
+    version = max(opset, _OLDEST.get(node.op_type, 0))
+    return ModelProto(ir_version=IR_VERSION, graph=graph, opset_import=[OperatorSetIdProto(domain="", version=version)])
 
 
 def _evaluate(proto: NodeProto, operands: list[Array | None], opset: int) -> list[Array]:
@@ -99,8 +105,8 @@ _SCALARS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.flo
 
 def constant_node(node: NodeProto, folder: Path) -> Array:
     """The array of a Constant node. Refusal or TensorProblem if it holds something else."""
-    if len(node.attribute) != 1:
-        raise Refusal("NMC-I011", f"it has {len(node.attribute)} attributes, not one")
+    if len(node.attribute) != 1 or len(node.output) != 1:
+        raise Refusal("NMC-I011", f"it has {len(node.attribute)} attributes and {len(node.output)} outputs, not one")
     attribute = node.attribute[0]
     if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
         return read_tensor(attribute.t, folder)

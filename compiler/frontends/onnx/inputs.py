@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from onnx import TypeProto, ValueInfoProto
 
 from ...diagnostics import Collector, Exit
+from .call import MAX_ELEMENTS
 from .problems import Report
 from .tensors import FLOATS, INTEGERS, type_name
 
@@ -47,6 +49,11 @@ def read_source(value: ValueInfoProto) -> Source:
     return Source(value.name, tensor.elem_type, dims, type.WhichOneof("value") == "tensor_type")
 
 
+def named(sources: list[Source], given: Mapping[str, Shape]) -> dict[str, Shape]:
+    """`given` with the name of the only input in the place of the empty name."""
+    return {sources[0].name if not name and len(sources) == 1 else name: shape for name, shape in given.items()}
+
+
 def _check_given(sources: Iterable[Source], given: Mapping[str, Shape], errors: Collector) -> None:
     """Does every given shape fit the input of its name?"""
     known = {source.name: source for source in sources}
@@ -55,7 +62,7 @@ def _check_given(sources: Iterable[Source], given: Mapping[str, Shape], errors: 
         source = known.get(name)
         if source is None:
             names = ", ".join(map(repr, known)) or "none"
-            errors.add("NMC-I005", f"the model has no input {name!r}", hint=f"its inputs: {names}")
+            errors.add("NMC-I005", f"the model has no input {name!r}", hint=f"its inputs are {names}")
             continue
         if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
             errors.add("NMC-I005", f"shape {shape} for {source} is not a list of positive whole numbers")
@@ -82,60 +89,59 @@ def _check_open(sources: Iterable[Source], given: Mapping[str, Shape], errors: C
         if source.name in given or not source.tensor:
             continue
         if source.dims is None:
-            hint = f"give --input-shape for {source.name!r}, e.g. 1,3,32,32"
+            hint = f"give its whole shape, e.g. --input-shape {source.name}=1,3,32,32"
             errors.add("NMC-I004", f"{source} has no shape in the file", hint=hint)
         elif source.open_dims:
             axes = ", ".join(f"axis {i} ({source.dims[i]})" for i in source.open_dims)
             example = ",".join(["1", *(str(size) for size in source.dims[1:])])
-            hint = f"give --input-shape for {source.name!r} as {example} with numbers for the open dimensions"
+            hint = f"give --input-shape {source.name}={example} with numbers for the open dimensions"
             errors.add("NMC-I004", f"{source} leaves dimensions open: {axes}", hint=hint)
 
 
 def _one_sample(source: Source, given: Mapping[str, Shape], report: Report) -> Shape | None:
     """The shape with N = 1; None (and a diagnostic) if axis 0 is no samples axis of length 1."""
-    dims = source.dims or given[source.name]
-    if len(dims) < 2 and source.dims != ():
-        why = f"its shape ({', '.join(map(str, dims))}) has one axis: samples along axis 0 would have no elements"
+    dims = given[source.name] if source.dims is None else source.dims
+    if len(dims) < 2:
+        why = "each sample would have no axis of its own" if dims else "it is a single number, not one per sample"
         hint = "export the model with a batch axis in front"
         report.add("NMC-I017", f"input {source.name!r} has no samples axis", str(source), why, hint)
         return None
-    if not dims:
-        why, hint = "it is a single number, not one per sample", "make it a constant of the model"
-        report.add("NMC-I017", f"input {source.name!r} has no samples axis", str(source), why, hint)
+    if math.prod(given.get(source.name) or (size for size in dims[1:] if isinstance(size, int))) > MAX_ELEMENTS:
+        report.add("NMC-I011", f"input {source.name!r} is too large", str(source), f"at most {MAX_ELEMENTS} elements")
         return None
     if source.name in given:
         return tuple(given[source.name])
     if isinstance(dims[0], int) and dims[0] != 1:
         why = f"axis 0 holds the samples, and the file fixes it to {dims[0]}"
         example = ",".join(["1", *map(str, dims[1:])])
-        hint = f"{_BATCH_HINT}; or, if axis 0 is the batch, give --input-shape {example} for {source.name!r}"
+        hint = f"{_BATCH_HINT}; or, if axis 0 is the batch, give --input-shape {source.name}={example}"
         report.add("NMC-I017", f"input {source.name!r} is for {dims[0]} samples at once", str(source), why, hint)
         return None
     return (1, *(size for size in dims[1:] if isinstance(size, int)))
 
 
 def resolve(
-    sources: list[Source], given: Mapping[str, Shape], readable: Mapping[str, bool], report: Report
-) -> dict[str, Shape | None]:
-    """The shape of every input for one sample; None for those that are refused, whose diagnostics go to the report.
+    sources: list[Source], used: list[Source], given: Mapping[str, Shape], casts: Mapping[str, bool], report: Report
+) -> Iterator[tuple[Source, Shape | None]]:
+    """Every used input with its shape for one sample, or None if it is refused (the diagnostic goes to the report).
 
-    `readable` says for inputs of integers whether all their readers are casts to float. NmcError (usage) if given shapes
-    are wrong or missing.
+    `casts` says whether all readers of an input cast it: integers that become floats at once may be fed as floats.
+    NmcError (usage) if given shapes are wrong or missing.
     """
     usage = Collector(Exit.USAGE)
+    given = named(sources, given)
     _check_given(sources, given, usage)
-    _check_open(sources, given, usage)
+    _check_open(used, given, usage)
     usage.raise_if_any()
-    shapes: dict[str, Shape | None] = {}
-    for source in sources:
-        shapes[source.name] = None
+    for source in used:
+        shape = None
         if not source.tensor:
             why = "it is a sequence, map, optional or sparse tensor"
             report.add("NMC-I011", f"input {source.name!r} is not a tensor", str(source), why)
-        elif source.data_type not in FLOATS and not (source.data_type in INTEGERS and readable[source.name]):
+        elif source.data_type not in FLOATS and not (source.data_type in INTEGERS and casts[source.name]):
             why = f"its element type is {type_name(source.data_type)}; networks compute with floats"
             hint = "cast it to float first thing in the model, or export with a float input"
             report.add("NMC-I011", f"input {source.name!r} is not a float tensor", str(source), why, hint)
         else:
-            shapes[source.name] = _one_sample(source, given, report)
-    return shapes
+            shape = _one_sample(source, given, report)
+        yield source, shape

@@ -1,9 +1,9 @@
 """What the user calls a node: the module path of an exported PyTorch model where it can be known.
 
-    dynamo exporter    metadata `name_scopes`   ['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d_3'] → layer1.0.conv1
-    any exporter       weight name              layer1.0.conv1.weight → layer1.0.conv1
-    legacy exporter    node name                /layer1/layer1.0/relu/Relu → layer1.0.relu
-    others             node name, else the name of its first output
+dynamo exporter    metadata `name_scopes`   ['', 'layer1', 'layer1.0', 'layer1.0.conv1', 'conv2d_3'] → layer1.0.conv1
+any exporter       weight name              layer1.0.conv1.weight → layer1.0.conv1
+legacy exporter    node name                /layer1/layer1.0/relu/Relu → layer1.0.relu
+others             node name, else the name of its first output
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Label:
 
 def readable(name: str) -> str:
     """The name with letters, digits, `_` and `.` only; slashes become dots."""
-    return re.sub(r"[^\w.]+", "_", name.strip("/").replace("/", ".")).strip("._") or "value"
+    dotted = re.sub(r"[^\w.]+(?=\.|$)", "", name.strip("/").replace("/", "."))
+    return re.sub(r"[^\w.]+", "_", dotted).strip("._") or "value"
 
 
 def _items(text: str) -> list[str]:
@@ -95,7 +96,7 @@ class Names:
             path, kind = scopes[-2], classes[-2]
             if "norm" in kind.lower() and node.op_type != "BatchNormalization" and weight:
                 path, kind = weight, ""  # a convolution that took up the norm's weights goes by its own name
-            leaf = not kind or kind.startswith("torch.nn.modules.") and not kind.startswith(_CONTAINERS)
+            leaf = not kind or (kind.startswith("torch.nn.modules.") and not kind.startswith(_CONTAINERS))
             base = path if leaf and path else f"{path}.{word}"
             return Label(path, kind.rpartition(".")[2], name, readable(base))
         if weight:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto
+from onnx import GraphProto, ModelProto, NodeProto
 
 from ...diagnostics import NmcError, bad_file, unsupported
 from .functions import expand_functions
@@ -48,13 +48,25 @@ def _not_a_model(content: bytes, where: str, why: str) -> NmcError:
     return bad_file("NMC-I002", "the file is not an ONNX model, or it is damaged", where, why, hint)
 
 
-def _texts(graph: GraphProto) -> Iterator[str]:
-    yield from (value.name for value in (*graph.input, *graph.output, *graph.initializer))
-    for node in graph.node:
+def _node_texts(nodes: Iterable[NodeProto]) -> Iterator[str]:
+    for node in nodes:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
         for inner in graphs_in(node):
-            yield from _texts(inner)
+            yield from _graph_texts(inner)
+
+
+def _graph_texts(graph: GraphProto) -> Iterator[str]:
+    yield from (value.name for value in (*graph.input, *graph.output, *graph.initializer))
+    yield from _node_texts(graph.node)
+
+
+def _names_are_text(model: ModelProto) -> bool:
+    """Are all names in the model UTF-8? Protobuf gives bytes where they are not."""
+    names = list(_graph_texts(model.graph))
+    for function in model.functions:
+        names += [function.name, function.domain, *function.input, *function.output, *_node_texts(function.node)]
+    return all(isinstance(name, str) for name in names)
 
 
 def _missing(model: ModelProto) -> str:
@@ -105,7 +117,6 @@ def read_model(path: Path) -> ModelProto:
     if why := _missing(model):
         raise _not_a_model(content, where, why)
     _check_versions(model, where)
-    model = expand_functions(model, where)
-    if not all(isinstance(text, str) for text in _texts(model.graph)):  # protobuf gives bytes for what is not UTF-8
+    if not _names_are_text(model):
         raise _not_a_model(content, where, "its names are not text")
-    return model
+    return expand_functions(model, where)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-_SMOOTH = "the machines compute piecewise-linear activations"
-_RELU = "train with ReLU or ReLU6 (Clip) in its place"
 _NORM = "it needs the statistics of each input at run time"
 _SPIKES = "an unrolled spiking network has to be rolled up to be mapped, which nmc does not do from ONNX"
 _QUANT = "nmc imports float networks and quantizes them itself"
@@ -12,9 +10,11 @@ _GATE = "one computed value would multiply or select another"
 _LIST_END = "end the network at the raw outputs and do this step on the host"
 
 _REASONS: dict[str, tuple[str, str]] = {
-    "Softmax": ("it divides by a sum over computed values", "leave it out: the largest output stays the largest"),
-    "Sigmoid": (_SMOOTH, f"at the end of the network leave it out (its order is kept); else {_RELU}"),
-    "LSTM": ("recurrent layers with smooth gates have no counterpart", "use causal convolutions over time instead"),
+    "Softmax": (
+        "it divides by a sum over computed values",
+        "at the end of a classifier leave it out: the largest output stays the largest",
+    ),
+    "LSTM": ("recurrent layers have no counterpart", "use causal convolutions over time instead"),
     "Attention": ("it multiplies computed values by one another", "use convolutional or dense layers instead"),
     "BatchNormalization": (_NORM, "call model.eval() before exporting"),
     "InstanceNormalization": (_NORM, "use BatchNorm, which is constant after training"),
@@ -22,13 +22,16 @@ _REASONS: dict[str, tuple[str, str]] = {
     "QuantizeLinear": (_QUANT, _QUANT_HINT),
     "GreaterOrEqual": ("comparisons make spikes or masks at run time", _SPIKES),
     "Where": (_GATE, "choose with constants only, or restructure the model"),
-    "GlobalMaxPool": ("there is no maximum over a whole axis", "use MaxPool with the kernel size spelled out, or a mean"),
+    "GlobalMaxPool": (
+        "there is no maximum over a whole axis",
+        "use MaxPool with the kernel size spelled out, or a mean",
+    ),
     "ReduceSum": ("sums over axes are imported as means only", "use mean() and scale the next layer's weights"),
     "ReduceMax": ("there is no maximum over a whole axis", "use MaxPool with the kernel size spelled out, or a mean"),
     "ArgMax": ("it gives indices, not activations", _LIST_END),
     "Loop": ("its length is not fixed in the file", "unroll it, or export with fixed shapes"),
     "Max": (_GATE, "Relu, Clip and MaxPool are imported"),
-    "Neg": ("a sign change alone is no layer", "multiply by a constant -1, or negate the layer's weights"),
+    "SequenceAt": ("lists of tensors have no counterpart", "export with the exporter's optimizer on (optimize=True)"),
     "ScatterND": ("writing into a tensor at indices has no counterpart", "use Concat of slices"),
 }
 _SAME: dict[str, str] = {
@@ -36,7 +39,8 @@ _SAME: dict[str, str] = {
     **dict.fromkeys(("GRU", "RNN"), "LSTM"),
     **dict.fromkeys(("MultiHeadAttention", "Einsum"), "Attention"),
     **dict.fromkeys(
-        ("LayerNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"), "InstanceNormalization"
+        ("LayerNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"),
+        "InstanceNormalization",
     ),
     **dict.fromkeys(("Upsample", "GridSample", "AffineGrid", "DepthToSpace", "SpaceToDepth"), "Resize"),
     **dict.fromkeys(
@@ -46,17 +50,16 @@ _SAME: dict[str, str] = {
     **dict.fromkeys(("Greater", "Less", "LessOrEqual", "Equal"), "GreaterOrEqual"),
     **dict.fromkeys(("TopK", "NonMaxSuppression", "NonZero", "ArgMin", "Unique"), "ArgMax"),
     "Scan": "Loop",
+    **dict.fromkeys(("SplitToSequence", "SequenceConstruct", "ConcatFromSequence"), "SequenceAt"),
     "Min": "Max",
     **dict.fromkeys(("ScatterElements", "Scatter", "GatherND", "GatherElements"), "ScatterND"),
 }
-_ACTIVATIONS = (
-    "Tanh LeakyRelu PRelu Elu Celu Selu Gelu Mish HardSwish HardSigmoid Swish Silu Softplus Softsign ThresholdedRelu Erf Exp"
-)
+_ACTIVATIONS = ["Elu", "Celu", "Selu", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Exp", "Log", "Sin", "Cos"]
 
 
 def reason(op: str) -> tuple[str, str]:
     """(why, what to try) for an operator of the default domain that has no handler."""
-    if op in _ACTIVATIONS.split():
-        return _SMOOTH, _RELU
+    if op in _ACTIVATIONS:
+        return "nmc has no such activation", "train with ReLU, ReLU6 (Clip) or LeakyReLU in its place"
     default = ("nmc has no import rule for it", "replace it in the model; docs/import.md lists what is imported")
     return _REASONS.get(_SAME.get(op, op), default)

@@ -1,7 +1,7 @@
 """How large a folded constant would get, computed before it is computed.
 
-A few bytes of an ONNX file can ask for a constant of any size (Expand, Range, …), so every foldable op has a bound here;
-an op without one is not folded.
+A few bytes of an ONNX file can ask for a constant of any size (Expand, Range, …), so every foldable op has a bound
+here; an op without one is not folded.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _pad(operands: Operands, attributes: Attributes) -> int:
 
 
 def _matmul(operands: Operands, attributes: Attributes) -> int:
-    """Elements of the result, or the number of multiplications in units of a thousand, so that the work is bounded too."""
+    """Elements of the result, or multiplications in units of a thousand, so that the work is bounded too."""
     a, b = _given(operands)[:2]
     inner = max(1, a.shape[0 if attributes.get("transA") else -1])
     products = a.size * b.size // inner
@@ -97,9 +97,16 @@ BOUNDS: dict[str, Bound] = (
     )
     | _bounds(
         _total,
-        "ArgMax ArgMin Concat CumSum DequantizeLinear Flatten GatherElements ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd "
-        "ReduceSum Reshape Size Slice Softmax Split Squeeze Transpose Trilu Unsqueeze",
+        "ArgMax ArgMin Concat CumSum DequantizeLinear Flatten GatherElements ReduceL2 ReduceMax ReduceMean ReduceMin "
+        "ReduceProd ReduceSum Reshape Size Slice Softmax Split Squeeze Transpose Trilu Unsqueeze",
     )
     | _bounds(_matmul, "MatMul Gemm")
-    | {"ConstantOfShape": _shape_operand, "Expand": _expand, "Tile": _tile, "Range": _range, "Gather": _gather, "Pad": _pad}
+    | {
+        "ConstantOfShape": _shape_operand,
+        "Expand": _expand,
+        "Tile": _tile,
+        "Range": _range,
+        "Gather": _gather,
+        "Pad": _pad,
+    }
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -24,11 +25,11 @@ INTEGERS = {
     TensorProto.UINT64: 8,
     TensorProto.INT64: 8,
 }
-SIZES = FLOATS | INTEGERS
+SIZES: dict[int, int] = {**FLOATS, **INTEGERS}
 
 
 class TensorProblem(Exception):
-    """A tensor cannot be read: code, what is wrong, why, and what to try. Tensors with the same text are reported as one."""
+    """A tensor cannot be read: code, what is wrong, why, and what to try. Equal ones are reported together."""
 
     def __init__(self, code: str, what: str, why: str = "", hint: str = ""):
         super().__init__(what)
@@ -102,10 +103,14 @@ def read_tensor(tensor: TensorProto, folder: Path) -> Array:
         raise TensorProblem("NMC-I002", "a tensor of the model is damaged", f"its shape is {dims}")
     try:
         if tensor.data_location == TensorProto.EXTERNAL:
-            plain = TensorProto(data_type=tensor.data_type, dims=dims)
-            plain.raw_data = _external_bytes(tensor, folder, needed)
-            tensor = plain
-        array = numpy_helper.to_array(tensor).reshape(dims)
+            content = _external_bytes(tensor, folder, needed)
+            if sys.byteorder == "little" and tensor.data_type != TensorProto.BFLOAT16:
+                array = np.frombuffer(content, helper.tensor_dtype_to_np_dtype(tensor.data_type)).reshape(dims)
+            else:
+                plain = TensorProto(data_type=tensor.data_type, dims=dims, raw_data=content)
+                array = numpy_helper.to_array(plain).reshape(dims)
+        else:
+            array = numpy_helper.to_array(tensor).reshape(dims)
     except (ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
         why = f"its data does not fill its shape {dims}: {error}"
         raise TensorProblem("NMC-I002", "a tensor of the model is damaged", why) from None

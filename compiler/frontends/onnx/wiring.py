@@ -34,6 +34,25 @@ def _captured(graph: GraphProto) -> list[str]:
     return [name for name in used if name not in own]
 
 
+def names_read(nodes: Iterable[NodeProto]) -> set[str]:
+    """All names that the nodes read, the nodes and outputs of their inner graphs included."""
+    used: set[str] = set()
+    for node in nodes:
+        used.update(node.input)
+        for graph in graphs_in(node):
+            used |= names_read(graph.node) | {value.name for value in graph.output}
+    return used
+
+
+def index_readers(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
+    """The nodes that name a value as an operand."""
+    readers: dict[str, list[NodeProto]] = {}
+    for node in nodes:
+        for name in dict.fromkeys(node.input):
+            readers.setdefault(name, []).append(node)
+    return readers
+
+
 class BrokenWiring(Exception):
     """The graph is not a graph: all faults, one sentence each."""
 

@@ -1,0 +1,71 @@
+"""Smooth and leaky activations: one op in the IR each, or spelled out where their parameters are unusual."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....ir import Value
+from ....ir.ops import Activation, Add, Clip, Mul, Relu
+from ..call import Call, as_float32
+
+
+def sigmoid(call: Call) -> Value:
+    return call.emit(Activation("sigmoid"), call.value())
+
+
+def tanh(call: Call) -> Value:
+    return call.emit(Activation("tanh"), call.value())
+
+
+def erf(call: Call) -> Value:
+    return call.emit(Activation("erf"), call.value())
+
+
+def leaky_relu(call: Call) -> Value:
+    return call.emit(Activation("leaky_relu", call.finite("alpha", 0.01)), call.value())
+
+
+def prelu(call: Call) -> Value:
+    """One slope: leaky_relu. One a channel: relu(x) + slope · min(x, 0)."""
+    slope = as_float32(call.constant(1, "slope"))
+    x = call.value()
+    call.require(slope.ndim <= x.type.rank, "NMC-I012", f"slopes of shape {list(slope.shape)} for {x.type}")
+    if slope.size and np.all(slope == slope.reshape(-1)[0]):
+        return call.emit(Activation("leaky_relu", float(slope.reshape(-1)[0])), x)
+    call.require(slope.ndim < x.type.rank or len(slope) == 1, "NMC-I015", "each sample has slopes of its own")
+    positive = call.emit(Relu(), x, part="positive")
+    negative = call.emit(Clip(high=0.0), x, part="negative")
+    scaled = call.emit(Mul(), negative, call.weight("slope", slope), part="scaled")
+    return call.emit(Add(), positive, scaled)
+
+
+def hard_sigmoid(call: Call) -> Value:
+    """clip(alpha · x + beta, 0, 1)."""
+    alpha, beta = call.finite("alpha", 0.2), call.finite("beta", 0.5)
+    x = call.value()
+    if np.float32(alpha) == np.float32(1 / 6) and beta == 0.5:
+        return call.emit(Activation("hard_sigmoid"), x)
+    scaled = call.emit(Mul(), x, call.weight("alpha", np.array(alpha, np.float32)), part="scaled")
+    moved = call.emit(Add(), scaled, call.weight("beta", np.array(beta, np.float32)), part="moved")
+    return call.emit(Clip(0.0, 1.0), moved)
+
+
+def hard_swish(call: Call) -> Value:
+    return call.emit(Activation("hard_swish"), call.value())
+
+
+def gelu(call: Call) -> Value:
+    form = call.text("approximate", "none")
+    call.require(form in ("none", "tanh"), "NMC-I011", f"its approximate is {form!r}")
+    return call.emit(Activation("gelu" if form == "none" else "gelu_tanh"), call.value())
+
+
+def swish(call: Call) -> Value:
+    """x · sigmoid(alpha · x)."""
+    alpha = call.finite("alpha", 1.0)
+    x = call.value()
+    if alpha == 1.0:
+        return call.emit(Activation("silu"), x)
+    scaled = call.emit(Mul(), x, call.weight("alpha", np.array(alpha, np.float32)), part="scaled")
+    gate = call.emit(Activation("sigmoid"), scaled, part="gate")
+    return call.emit(Mul(), x, gate)

@@ -1,0 +1,58 @@
+"""Pools and means."""
+
+from __future__ import annotations
+
+from ....ir import Value
+from ....ir.ops import AvgPool, MaxPool, Mean
+from ..call import Call
+from .conv import image
+from .window import Window, read_window
+
+
+def _pool_window(call: Call, dilations: bool) -> tuple[Window, bool]:
+    """The window and ceil_mode, which means nothing where auto_pad settles the output size."""
+    kernel = call.integers("kernel_shape")
+    if not kernel:
+        call.require(False, "NMC-I011", "attribute 'kernel_shape' is missing")
+    ceil = call.flag("ceil_mode") and call.text("auto_pad", "NOTSET") == "NOTSET"
+    return read_window(call, kernel or (), dilations), ceil
+
+
+def max_pool(call: Call) -> Value:
+    call.ignore("storage_order")  # concerns the indices, which nothing may use
+    window, ceil = _pool_window(call, dilations=True)
+    x = image(call, call.value(), len(window.kernel))
+    pads = window.pads_for(x.type.shape[2:])
+    return call.emit(MaxPool(window.kernel, window.stride, pads, window.dilation, ceil), x)
+
+
+def average_pool(call: Call) -> Value:
+    include = call.flag("count_include_pad")
+    window, ceil = _pool_window(call, dilations=call.opset >= 19)
+    x = image(call, call.value(), len(window.kernel))
+    pads = window.pads_for(x.type.shape[2:])
+    return call.emit(AvgPool(window.kernel, window.stride, pads, window.dilation, ceil, include), x)
+
+
+def global_average_pool(call: Call) -> Value:
+    x = call.value()
+    call.require(x.type.rank >= 3, "NMC-I012", f"there is no space to average over in {x.type}")
+    return call.emit(Mean(tuple(range(2, x.type.rank))), x)
+
+
+def reduce_mean(call: Call) -> Value:
+    """Mean over axes that are an attribute (to opset 17) or an operand (from 18); none given means all."""
+    keep = call.flag("keepdims", True)
+    if call.opset >= 18:
+        nothing = call.flag("noop_with_empty_axes")
+        axes = call.optional_integers(1, "axes")
+        call.require(not call.has("axes"), "NMC-I011", f"axes are an operand, not an attribute, in opset {call.opset}")
+    else:
+        nothing, axes = False, call.integers("axes")
+    x = call.value()
+    if not axes and nothing:
+        return x
+    dims = call.axes(axes, x.type.rank) if axes else tuple(range(x.type.rank))
+    why = "no axes are given, which means all of them" if not axes else f"axes {list(axes)} hold axis 0"
+    call.require(0 not in dims, "NMC-I015", why, "average over channels, time or space only, e.g. x.mean((2, 3))")
+    return call.emit(Mean(dims, keep), x)

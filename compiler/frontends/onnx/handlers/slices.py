@@ -1,0 +1,128 @@
+"""Slice, Split and Gather with constant bounds, all of which are slices."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ....ir import Value
+from ....ir.ops import Slice
+from ..call import Call
+
+_ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
+_SAMPLES = "it selects samples along axis 0"
+
+
+def _whole(shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    return [(0, size, 1) for size in shape]
+
+
+def cut(call: Call, x: Value, ranges: list[tuple[int, int, int]], part: str = "") -> Value:
+    """x[ranges], or x itself where they are everything."""
+    return x if ranges == _whole(x.type.shape) else call.emit(Slice(tuple(ranges)), x, part=part)
+
+
+def slice_(call: Call) -> Value:
+    """Bounds are attributes in opset 9 and operands from 10; negative ones count from the end, all are clamped."""
+    if call.opset < 10:
+        starts, ends, axes = call.integers("starts") or (), call.integers("ends") or (), call.integers("axes")
+        steps = None
+    else:
+        starts, ends = call.optional_integers(1, "starts") or (), call.optional_integers(2, "ends") or ()
+        axes, steps = call.optional_integers(3, "axes"), call.optional_integers(4, "steps")
+    axes = tuple(range(len(starts))) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    equal = len(starts) == len(ends) == len(axes) == len(steps)
+    call.require(equal, "NMC-I012", f"starts {starts}, ends {ends}, axes {axes} and steps {steps} differ in length")
+    reverse = "a negative step reverses the axis, which a stream cannot do"
+    call.require(min(steps, default=1) > 0, "NMC-I011", reverse if 0 not in steps else "a step is 0")
+    x = call.value()
+    call.axes(axes, x.type.rank)
+    ranges = _whole(x.type.shape)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis %= x.type.rank
+        first, stop, _ = slice(start, end, step).indices(x.type.shape[axis])
+        if axis == 0:
+            everything = (first, stop) == (0, 1) and (end >= _ENDLESS or not call.model.open_batch)
+            call.require(everything, "NMC-I015", _SAMPLES)
+            continue
+        call.require(first < stop, "NMC-I012", f"{start}:{end}:{step} of axis {axis} of {x.type} is empty")
+        ranges[axis] = (first, stop, step) if step > 1 or (first, stop) != (0, x.type.shape[axis]) else ranges[axis]
+    return cut(call, x, ranges)
+
+
+def _split_sizes(call: Call, size: int) -> list[int]:
+    """Sizes of the parts: given, or equal ones of which the last may be shorter (from opset 18)."""
+    outputs = len(call.proto.output)
+    given = call.integers("split") if call.opset < 13 else call.optional_integers(1, "split")
+    parts = call.integer("num_outputs", outputs) if call.opset >= 18 else outputs
+    if given is not None:
+        sizes = list(given)
+    else:
+        call.require(parts == outputs, "NMC-I012", f"it makes {parts} parts and gives {outputs}")
+        longest = -(-size // parts)
+        sizes = [longest] * (parts - 1) + [size - longest * (parts - 1)]
+        call.require(call.opset >= 18 or len(set(sizes)) == 1, "NMC-I012", f"{size} does not divide into {parts} parts")
+    fits = sum(sizes) == size and min(sizes, default=0) >= 1 and len(sizes) == outputs
+    call.require(fits, "NMC-I012", f"parts of {sizes} do not make up {size} in {outputs} outputs")
+    return sizes
+
+
+def split(call: Call) -> list[Value]:
+    axis = call.integer("axis", 0)
+    x = call.value()
+    dim = call.axis(axis, x.type.rank)
+    call.require(dim != 0, "NMC-I015", _SAMPLES)
+    results: list[Value] = []
+    start = 0
+    for i, size in enumerate(_split_sizes(call, x.type.shape[dim])):
+        ranges = _whole(x.type.shape)
+        ranges[dim] = (start, start + size, 1)
+        results.append(cut(call, x, ranges, f"{i + 1}"))
+        start += size
+    return results
+
+
+def gather(call: Call) -> Value:
+    """A constant index drops the axis; constant indices in even steps are a slice."""
+    axis, indices = call.integer("axis", 0), call.constant(1, "indices")
+    x = call.value()
+    dim = call.axis(axis, x.type.rank)
+    call.require(dim != 0, "NMC-I015", _SAMPLES)
+    size = x.type.shape[dim]
+    call.require(
+        indices.dtype.kind in "iu" and indices.size > 0,
+        "NMC-I011",
+        f"its indices are {indices.dtype}{list(indices.shape)}",
+    )
+    chosen = [int(i) for i in indices.reshape(-1)]
+    call.require(all(-size <= i < size for i in chosen), "NMC-I012", f"indices {chosen[:8]} of an axis of {size}")
+    chosen = [i % size for i in chosen]
+    steps = {b - a for a, b in pairwise(chosen)} or {1}
+    even = indices.ndim <= 1 and len(steps) == 1 and min(steps) > 0
+    call.require(
+        even, "NMC-I011", f"indices {chosen[:8]} in shape {list(indices.shape)} are not evenly spaced and rising"
+    )
+    ranges = _whole(x.type.shape)
+    ranges[dim] = (chosen[0], chosen[-1] + 1, min(steps))
+    if indices.ndim:
+        return cut(call, x, ranges)
+    kept = cut(call, x, ranges, "slice")
+    shape, letters = x.type.shape, x.type.axes
+    return call.reshape(kept, shape[:dim] + shape[dim + 1 :], letters[:dim] + letters[dim + 1 :])
+
+
+def shape(call: Call) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The sizes of one sample's tensor, as a constant."""
+    start, end = call.integer("start", 0), call.integer("end", 2**31 - 1)
+    return np.array(_operand_shape(call)[start:end], np.int64)
+
+
+def size(call: Call) -> np.ndarray[tuple[()], np.dtype[np.int64]]:
+    return np.array(int(np.prod(_operand_shape(call))), np.int64)
+
+
+def _operand_shape(call: Call) -> tuple[int, ...]:
+    operand = call.operand(0)
+    return operand.shape if isinstance(operand, np.ndarray) else call.value().type.shape
