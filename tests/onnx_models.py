@@ -171,7 +171,7 @@ def assert_same(
             assert np.abs(got - expected).max(initial=0) <= tolerance * max(1e-3, np.abs(expected).max(initial=0))
 
 
-def import_and_compare(net: Net, folder: Path, **options: Any) -> Graph:
+def check_import(net: Net, folder: Path, **options: Any) -> Graph:
     graph = import_onnx(net.save(folder), **options)
     assert_same(graph, net.proto().SerializeToString())
     return graph

@@ -102,7 +102,7 @@ def test_every_command_explains_itself() -> None:
         assert "--json" in nmc(name, "--help").output
 
 
-def fails(result: Result, code: int, *texts: str) -> None:
+def check_fails(result: Result, code: int, *texts: str) -> None:
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     for text in texts:
@@ -139,7 +139,7 @@ def test_bad_models(tmp_path: Path, case: str) -> None:
     output = tmp_path / "out.nmc"
     output.write_bytes(b"old")
     result = nmc("compile", make(tmp_path / "model.onnx"), "--target", "cri", "-o", output)
-    fails(result, code, text)
+    check_fails(result, code, text)
     assert (output.read_bytes() == b"old") is (code != 0)
     assert sorted(p.name for p in tmp_path.glob(".*")) == []
 
@@ -148,8 +148,8 @@ def test_an_open_shape_can_be_given(tmp_path: Path) -> None:
     path = model_file(tmp_path / "model.onnx", shape=("batch", "features"))
     done = nmc("compile", path, "--target", "cri", "--input-shape", "x=1,4", "-o", tmp_path / "p.nmc")
     assert done.exit_code == 0, done.output
-    fails(nmc("compile", path, "--target", "cri", "--input-shape", "x=one"), 2, "is not a shape")
-    fails(nmc("compile", path, "--target", "cri", "--input-shape", "z=1,4"), 2, "NMC-I005")
+    check_fails(nmc("compile", path, "--target", "cri", "--input-shape", "x=one"), 2, "is not a shape")
+    check_fails(nmc("compile", path, "--target", "cri", "--input-shape", "z=1,4"), 2, "NMC-I005")
 
 
 @pytest.mark.parametrize(
@@ -167,17 +167,17 @@ def test_bad_inputs(tmp_path: Path, program: Path, array: np.ndarray, text: str)
     np.save(tmp_path / "x.npy", array)
     out = tmp_path / "y.npz"
     out.write_bytes(b"old")
-    fails(nmc("simulate", program, "--input", tmp_path / "x.npy", "-o", out), 4, text)
+    check_fails(nmc("simulate", program, "--input", tmp_path / "x.npy", "-o", out), 4, text)
     assert out.read_bytes() == b"old"
 
 
 def test_bad_input_files(tmp_path: Path, program: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK not a zip")
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
-    fails(nmc("simulate", program, "--input", tmp_path / "none.npz"), 4, "NMC-R001")
-    fails(nmc("simulate", program, "--input", tmp_path / "x.npz"), 4, "NMC-R002")
-    fails(nmc("simulate", program, "--input", tmp_path / "o.npy"), 4, "NMC-R003")
-    fails(nmc("simulate", program, "--input", program), 4, "NMC-R002")
+    check_fails(nmc("simulate", program, "--input", tmp_path / "none.npz"), 4, "NMC-R001")
+    check_fails(nmc("simulate", program, "--input", tmp_path / "x.npz"), 4, "NMC-R002")
+    check_fails(nmc("simulate", program, "--input", tmp_path / "o.npy"), 4, "NMC-R003")
+    check_fails(nmc("simulate", program, "--input", program), 4, "NMC-R002")
 
 
 def test_bad_programs(tmp_path: Path, program: Path, images: Path) -> None:
@@ -193,22 +193,22 @@ def test_bad_programs(tmp_path: Path, program: Path, images: Path) -> None:
         bad.write_bytes(content)
         assert content != data
         for command in (["inspect", bad], ["simulate", bad, "--input", images]):
-            fails(nmc(*command), 4, code)
+            check_fails(nmc(*command), 4, code)
 
 
 def test_unwritable_outputs(tmp_path: Path, program: Path, images: Path) -> None:
-    fails(nmc("compile", DIGITS, "--target", "cri", "-o", tmp_path / "no" / "p.nmc"), 4, "NMC-F014")
-    fails(nmc("compile", DIGITS, "--target", "cri", "-o", tmp_path), 4, "NMC-F014")
-    fails(nmc("simulate", program, "--input", images, "-o", tmp_path / "no" / "y.npz"), 4, "NMC-F014")
+    check_fails(nmc("compile", DIGITS, "--target", "cri", "-o", tmp_path / "no" / "p.nmc"), 4, "NMC-F014")
+    check_fails(nmc("compile", DIGITS, "--target", "cri", "-o", tmp_path), 4, "NMC-F014")
+    check_fails(nmc("simulate", program, "--input", images, "-o", tmp_path / "no" / "y.npz"), 4, "NMC-F014")
 
 
 def test_usage_errors_suggest_what_was_meant() -> None:
-    fails(nmc("compil"), 2, "did you mean 'compile'")
-    fails(nmc("compile", DIGITS), 2, "--target")
-    fails(nmc("compile", DIGITS, "--target", "cry"), 2, "did you mean 'cri'")
-    fails(nmc("compile", DIGITS, "--target", "cri", "--profile", "hw"), 2, "NMC-T002")
-    fails(nmc("compile", DIGITS, "--target", "cri", "--passes", "canonicalise"), 2, "did you mean 'canonicalize'")
-    fails(nmc("simulate", "p.nmc", "--input", "x.npz", "--engine", "warp"), 2)
+    check_fails(nmc("compil"), 2, "did you mean 'compile'")
+    check_fails(nmc("compile", DIGITS), 2, "--target")
+    check_fails(nmc("compile", DIGITS, "--target", "cry"), 2, "did you mean 'cri'")
+    check_fails(nmc("compile", DIGITS, "--target", "cri", "--profile", "hw"), 2, "NMC-T002")
+    check_fails(nmc("compile", DIGITS, "--target", "cri", "--passes", "canonicalise"), 2, "did you mean 'canonicalize'")
+    check_fails(nmc("simulate", "p.nmc", "--input", "x.npz", "--engine", "warp"), 2)
 
 
 def test_errors_as_json(tmp_path: Path) -> None:

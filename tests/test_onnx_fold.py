@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from nmc.compiler.diagnostics import Exit
 from nmc.compiler.frontends.onnx import import_onnx
 from nmc.compiler.ir.ops import Pad, Reshape
-from onnx_models import Net, assert_same, codes, import_and_compare, refusal
+from onnx_models import Net, assert_same, check_import, codes, refusal
 
 
 def constant(net: Net, **value: object) -> str:
@@ -32,7 +32,7 @@ def test_view_by_batch_size(opset: int, tmp_path: Path) -> None:
     size = net.op("Gather", net.op("Shape", x), net.const(0), axis=0)
     shape = net.op("Concat", net.unsqueeze(size, [0]), net.const([-1]), axis=0)
     net.output(net.op("Gemm", net.op("Reshape", x, shape), net.weight(48, 5), net.weight(5)))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert [node.op.mnemonic for node in graph.nodes] == ["reshape", "dense"]
     assert graph.nodes[0].result.type.axes == "NC"
 
@@ -53,7 +53,7 @@ def test_legacy_pad(opset: int, tmp_path: Path) -> None:
     net = Net(opset)
     padded = legacy_pad(net, net.input("x", ("N", 3, 5, 5)), [2, 0, 1, 3])
     net.output(net.op("Conv", padded, net.weight(2, 3, 3, 3)))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert graph.nodes[0].op == Pad(((0, 0), (0, 0), (1, 3), (2, 0)))
 
 
@@ -65,7 +65,7 @@ def test_chunk_by_shape_arithmetic(tmp_path: Path) -> None:
     half = net.op("Div", net.op("Add", size, net.const(1)), net.const(2))
     start, end = (net.unsqueeze(net.op("Mul", half, net.const(k)), [0]) for k in (1, 2))
     net.output(net.op("Slice", x, start, end, net.const([1])))
-    import_and_compare(net, tmp_path)
+    check_import(net, tmp_path)
 
 
 def test_expand_where_equal_mod_range(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_expand_where_equal_mod_range(tmp_path: Path) -> None:
     even = net.op("Cast", net.op("Mod", ramp, net.const(2)), to=TensorProto.FLOAT)
     scaled = net.op("Mul", x, net.op("Tile", net.op("Sqrt", even), net.const([1])))
     net.output(net.op("Concat", net.op("Slice", zeros, net.const([0]), net.const([2]), net.const([2])), scaled, axis=2))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert [node.op.mnemonic for node in graph.nodes] == ["mul", "concat"]
 
 
@@ -100,7 +100,7 @@ def test_if_over_a_shape(last: int, tmp_path: Path) -> None:
         "else_branch": branch(net, "else", "Identity", x),
     }
     net.output(net.op("Relu", net.op("If", condition, **branches)))
-    graph = import_and_compare(net, tmp_path, input_shapes={"x": (1, 3, 5, last)})
+    graph = check_import(net, tmp_path, input_shapes={"x": (1, 3, 5, last)})
     assert graph.outputs[net.outputs[0].name].type.rank == (3 if last == 1 else 4)
 
 
@@ -117,7 +117,7 @@ def test_if_in_an_if_with_initializers_of_their_own(tmp_path: Path) -> None:
     nested = helper.make_node("If", [yes], ["q"], then_branch=inner, else_branch=other)
     outer = helper.make_graph([nested], "outer", [], [info("q", TensorProto.FLOAT, None)])
     net.output(net.op("If", yes, then_branch=outer, else_branch=branch(net, "no", "Sigmoid", x)))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert [node.op.mnemonic for node in graph.nodes] == ["mul"]
 
 
@@ -143,7 +143,7 @@ SPELLINGS = {
 def test_constant_nodes(spelling: str, tmp_path: Path) -> None:
     net = Net(13)
     net.output(net.op("Add", net.input("x", ("N", 2)), net.op("Identity", constant(net, **SPELLINGS[spelling]))))
-    import_and_compare(net, tmp_path)
+    check_import(net, tmp_path)
 
 
 def test_constant_nodes_of_whole_numbers(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_constant_nodes_of_whole_numbers(tmp_path: Path) -> None:
     index = net.op("Sub", constant(net, value_int=3), constant(net, value_int=1))
     shape = net.op("Concat", constant(net, value_ints=[0, -1]), net.unsqueeze(index, [0]), axis=0)
     net.output(net.op("Reshape", net.input("x", ("N", 2, 4)), shape))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert graph.nodes[0].op == Reshape((1, 4, 2), "N__")
 
 
@@ -175,7 +175,7 @@ def test_weights_computed_from_weights(tmp_path: Path) -> None:
     scale, zero = net.const(net.rng.uniform(0.01, 0.1, 7)), net.const(np.zeros(7), np.int8)
     rows = net.op("DequantizeLinear", codes8, scale, zero, axis=0)
     net.output(net.op("Gemm", y, rows, net.weight(7), transB=1))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert [node.op.mnemonic for node in graph.nodes] == ["conv", "reshape", "dense", "dense", "dense"]
 
 
@@ -183,7 +183,7 @@ def test_integer_division_truncates(tmp_path: Path) -> None:
     net = Net(17)
     quotient = net.op("Div", net.const([-7, 7]), net.const([2, 2]))
     net.output(net.op("Mul", net.input("x", ("N", 2)), net.op("Cast", quotient, to=TensorProto.FLOAT)))
-    graph = import_and_compare(net, tmp_path)
+    graph = check_import(net, tmp_path)
     assert [v.data.tolist() for v in graph.constants()] == [[-3.0, 3.0]]
 
 
@@ -252,7 +252,7 @@ def test_the_evaluator_is_loaded_only_when_something_is_folded(tmp_path: Path) -
         from nmc.compiler.frontends.onnx import import_onnx
         import_onnx({str(net.save(tmp_path))!r})
         assert not {{"onnx.reference", "onnx.inliner", "onnxruntime", "torch"}} & set(sys.modules)"""
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_an_output_that_is_constant(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from nmc.compiler.frontends.onnx import import_onnx
 from nmc.compiler.ir import evaluate
-from onnx_models import Net, feeds_for, import_and_compare, newest_opset
+from onnx_models import Net, check_import, feeds_for, newest_opset
 
 OPSETS = (9, 11, 13, 17, 20, newest_opset())
 IMAGE = (1, 3, 9, 8)
@@ -313,7 +313,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_equals_onnxruntime(name: str, opset: int, folder: Path) -> None:
     net = Net(opset)
     net.output(ROWS[name].build(net, net.input("x", ROWS[name].shape)))
-    import_and_compare(net, folder)
+    check_import(net, folder)
 
 
 @pytest.mark.parametrize("opset", range(9, onnx.defs.onnx_opset_version() + 1))
@@ -333,7 +333,7 @@ def test_swish(alpha: float, folder: Path) -> None:
 
 
 def assert_equals_reference(net: Net, folder: Path) -> None:
-    """As `import_and_compare`, against onnx's own evaluator, which knows ops and opsets that onnxruntime does not."""
+    """As `check_import`, against onnx's own evaluator, which knows ops and opsets that onnxruntime does not."""
     graph = import_onnx(net.save(folder))
     feeds = feeds_for(graph, samples=1)
     wanted = ReferenceEvaluator(net.proto()).run(None, feeds)

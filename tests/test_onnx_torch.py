@@ -54,7 +54,7 @@ def settle(model: Any) -> Any:
     return model
 
 
-def check(model: Any, shape: tuple[int, ...], folder: Path, exporter: str, **options: Any) -> Graph:
+def check_export(model: Any, shape: tuple[int, ...], folder: Path, exporter: str, **options: Any) -> Graph:
     """The imported graph equals onnxruntime on the file and PyTorch on the model."""
     torch.manual_seed(0)
     settle(model)
@@ -97,7 +97,7 @@ class Residual(nn.Module):
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_residual_network(exporter: str, tmp_path: Path) -> None:
-    graph = check(Residual(), (3, 33, 33), tmp_path, exporter)
+    graph = check_export(Residual(), (3, 33, 33), tmp_path, exporter)
     names = [node.result.name for node in graph.nodes]
     assert names[:6] == ["stem.0", "stem.1", "stem.2", "layer1.0.conv1", "layer1.0.relu", "layer1.0.conv2"]
     assert names[-1] == "fc" and "pool" in names and "layer1.1.add" in names
@@ -121,7 +121,7 @@ def test_mobile_blocks(exporter: str, tmp_path: Path) -> None:
         *(nn.Conv2d(8, 8, 3, padding=1, stride=2, groups=8), nn.Hardswish(), nn.Conv2d(8, 12, 1, groups=2), nn.SiLU()),
         *(nn.AvgPool2d(2, ceil_mode=True), nn.Dropout(0.3), nn.Flatten(), nn.Linear(108, 4)),
     )
-    graph = check(model, (3, 9, 9), tmp_path, exporter)
+    graph = check_export(model, (3, 9, 9), tmp_path, exporter)
     convs = [node for node in graph.nodes if isinstance(node.op, Conv)]
     assert [node.result.name for node in convs] == ["0", "3", "5"] and [node.op.groups for node in convs] == [1, 8, 2]
 
@@ -140,7 +140,7 @@ class Causal(nn.Module):
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_causal_network(exporter: str, tmp_path: Path) -> None:
-    graph = check(Causal(), (3, 12), tmp_path, exporter)
+    graph = check_export(Causal(), (3, 12), tmp_path, exporter)
     ops = [node.op for node in graph.nodes]
     separate = [op.pads[2] for op in ops if isinstance(op, Pad)]
     fused = [op.pads[0] for op in ops if isinstance(op, Conv) and any(op.pads[0])]
@@ -167,7 +167,7 @@ class Clip3d(nn.Module):
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_clip_network(exporter: str, tmp_path: Path) -> None:
-    graph = check(Clip3d(), (4, 2, 6, 6), tmp_path, exporter)
+    graph = check_export(Clip3d(), (4, 2, 6, 6), tmp_path, exporter)
     assert graph.inputs[0].type.axes == "NTCHW"
     assert next(node.result.type.axes for node in graph.nodes if isinstance(node.op, Conv)) == "NCTHW"
 
@@ -185,12 +185,12 @@ class Decoder(nn.Module):
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_decoder(exporter: str, tmp_path: Path) -> None:
-    check(Decoder(), (2, 8, 8), tmp_path, exporter, dynamic=False)
+    check_export(Decoder(), (2, 8, 8), tmp_path, exporter, dynamic=False)
 
 
 @pytest.mark.parametrize(("exporter", "opset"), [("dynamo", 18), ("dynamo", 22), ("legacy", 11), ("legacy", 17)])
 def test_other_opsets(exporter: str, opset: int, tmp_path: Path) -> None:
-    check(Residual(), (3, 17, 17), tmp_path, exporter, opset_version=opset)
+    check_export(Residual(), (3, 17, 17), tmp_path, exporter, opset_version=opset)
 
 
 def test_layers_of_the_user_are_named_in_refusals(tmp_path: Path) -> None:
