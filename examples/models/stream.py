@@ -1,7 +1,7 @@
 """From an exported clip network to a frame-by-frame stream: what factorization costs, and what the stream answers when.
 
-`python examples/models/stream.py model.onnx [--rank r2plus1d]` reads any clip network. Without a file it exports a small
-R3D network and the TENN Jester network (that needs torch).
+`python examples/models/stream.py model.onnx [--rank r2plus1d]` reads any clip network. Without a file it exports small
+R3D and the TENN Jester networks (that needs torch).
 """
 
 from __future__ import annotations
