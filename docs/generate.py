@@ -83,10 +83,11 @@ def diagnostics() -> str:
 def command_line() -> str:
     """The help texts of all commands."""
     parts = [f"# Command line\n{NOTE}"]
+    root = click.Context(main, info_name="nmc", terminal_width=100, **main.context_settings)
     for name in ("", *COMMANDS):
-        command = main if not name else main.get_command(click.Context(main), name)
+        command = main.get_command(root, name) if name else main
         assert command is not None
-        context = click.Context(command, info_name=f"nmc {name}".strip(), terminal_width=100)
+        context = click.Context(command, info_name=name, parent=root) if name else root
         parts.append(f"## nmc {name}".rstrip() + f"\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

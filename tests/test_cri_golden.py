@@ -13,6 +13,7 @@ from nmc.runtime.program import read_synapses
 from nmc.runtime.reference.cri import CriMachine
 from nmc.runtime.reference.neuron import Parameters
 
+pytestmark = pytest.mark.golden
 FOLDER = Path(__file__).parent / "golden" / "cri"
 CASES = sorted(path.stem for path in FOLDER.glob("*.npz"))
 
