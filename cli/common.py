@@ -7,14 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..runtime.program.diagnostics import Diagnostic, Exit, NmcError
-
-if TYPE_CHECKING:
-    from ..runtime.program import CriProgram
 
 WIDE = 160
 
@@ -107,15 +104,3 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_row(*map(Text, row))
     console = Console(highlight=False)
     Console(highlight=False, width=console.width if console.is_terminal else WIDE).print(table)
-
-
-def summary(program: CriProgram) -> dict[str, Any]:
-    """The numbers a user wants to see of a CRI program."""
-    return {
-        "target": program.target,
-        "profile": program.profile.name,
-        "neurons": len(program.neuron_model),
-        "axons": program.axons.sources,
-        "synapses": program.axons.synapses + program.neurons.synapses,
-        "timesteps": program.steps,
-    }

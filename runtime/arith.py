@@ -18,6 +18,11 @@ def saturate(x: ArrayLike, bits: int) -> Ints:
     return np.clip(np.asarray(x, np.int64), -top - 1, top)
 
 
+def saturate_unsigned(x: ArrayLike, bits: int) -> Ints:
+    """x clamped to 0 … 2^bits − 1, 1 ≤ bits ≤ 63."""
+    return np.clip(np.asarray(x, np.int64), 0, (1 << bits) - 1)
+
+
 def wrap(x: ArrayLike, bits: int) -> Ints:
     """The low `bits` bits of x read as two's complement, 1 ≤ bits ≤ 63."""
     sign = 1 << (bits - 1)
@@ -35,11 +40,36 @@ def logical_shift(x: ArrayLike, exponent: ArrayLike, bits: int) -> Ints:
     return arithmetic_shift(np.asarray(x, np.int64) & ((1 << bits) - 1), exponent)
 
 
+def round_shift(x: ArrayLike, exponent: ArrayLike) -> Ints:
+    """floor(x / 2^exponent + 1/2): to the nearest integer, ties upwards; 0 ≤ exponent ≤ 62, |x| + 2^exponent < 2^63."""
+    n = np.asarray(exponent, np.int64)
+    return (np.asarray(x, np.int64) + ((1 << n) >> 1)) >> n
+
+
+def shift(x: ArrayLike, exponent: ArrayLike) -> Ints:
+    """x · 2^exponent, of negative exponents the `round_shift`. |x| · 2^exponent must stay below 2^63."""
+    n = np.asarray(exponent, np.int64)
+    return round_shift(np.asarray(x, np.int64) << np.maximum(n, 0), np.maximum(-n, 0))
+
+
 def round_half_even(x: ArrayLike) -> Ints:
     """The nearest integers, ties to the even one. ValueError where one is not a number or outside int64."""
-    rounded = np.rint(np.asarray(x, np.float64))
+    return _whole(np.rint(np.asarray(x, np.float64)), "round_half_even")
+
+
+def round_half_away(x: ArrayLike) -> Ints:
+    """The nearest integers, ties away from 0. ValueError where one is not a number or outside int64."""
+    given = np.asarray(x, np.float64)
+    whole = np.trunc(given)
+    with np.errstate(invalid="ignore"):  # an infinite value has no fraction; it is refused below
+        # The fraction is exact, so a value just below 1/2 is not rounded up to it, as it is in floor(x + 1/2).
+        away = np.abs(given - whole) >= 0.5
+    return _whole(whole + np.copysign(away, given), "round_half_away")
+
+
+def _whole(rounded: Floats, name: str) -> Ints:
     if not np.all((rounded >= -(2.0**63)) & (rounded < 2.0**63)):
-        raise ValueError("round_half_even: not a number, or outside int64")
+        raise ValueError(f"{name}: not a number, or outside int64")
     return rounded.astype(np.int64)
 
 

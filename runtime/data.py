@@ -12,7 +12,7 @@ import numpy as np
 
 from .program.atomic import atomic_write
 from .program.diagnostics import bad_file
-from .session import Result
+from .result import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SUFFIXES = (".npz", ".npy", ".safetensors")
@@ -49,18 +49,23 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array] | Array:
 def write_result(path: str | os.PathLike[str], result: Result) -> None:
     """Write Y.npz; equal results give equal bytes. NMC-F014 where the file cannot be written.
 
-    `<output>` float32, `<output>.int` int64, `counters` (JSON in a string array), and with a trace `trace/<layer>`
-    (spike counts) and `trace/<layer>.potential`. An output whose name is taken gets a trailing `_`.
+    `<output>` float32, `<output>.int` int64, `<output>.edge` bool where there are edge frames, `counters` (JSON in a
+    string array), and with a trace `trace/<layer>` (spike counts or activations) and, where there are potentials,
+    `trace/<layer>.potential`. An output whose name is taken gets a trailing `_`.
     """
     arrays: dict[str, Array] = {"counters": np.array(json.dumps(result.counters, sort_keys=True))}
     for name, counts in result.trace.items():
         arrays[f"trace/{name}"] = counts
-        arrays[f"trace/{name}.potential"] = result.potentials[name]
+        if name in result.potentials:
+            arrays[f"trace/{name}.potential"] = result.potentials[name]
     for name, values in result.outputs.items():
+        parts = {"": values, ".int": result.integers[name]}
+        if name in result.edges:
+            parts[".edge"] = result.edges[name]
         free = name
-        while free in arrays or f"{free}.int" in arrays:
+        while any(free + part in arrays for part in parts):
             free += "_"
-        arrays[free], arrays[f"{free}.int"] = values, result.integers[name]
+        arrays.update({free + part: array for part, array in parts.items()})
     atomic_write(path, lambda file: write_npz(file, arrays))
 
 

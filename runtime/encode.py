@@ -1,9 +1,9 @@
-"""The host's side of a CRI run: input values to axon activity, neurons to output values."""
+"""The host's side of a run: checks and quantization of inputs; for CRI input codes to axons, neurons to outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,17 @@ Bools = NDArray[np.bool_]
 FAR = 2.0**53
 
 
-def check_inputs(inputs: Sequence[Input], given: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
+class Sample(Protocol):
+    """What the check of an input needs to know of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def check_inputs(inputs: Sequence[Sample], given: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
     """The arrays by input name, each (samples, *shape), numeric and finite; one array may come without a name.
 
     NmcError NMC-R004 (names), R005 (shape), R006 (dtype), R007 (NaN, infinity), always with what was expected.
@@ -40,7 +50,7 @@ def check_inputs(inputs: Sequence[Input], given: Mapping[str, ArrayLike] | Array
     return arrays
 
 
-def _check_array(entry: Input, given: ArrayLike) -> Array:
+def _check_array(entry: Sample, given: ArrayLike) -> Array:
     where = f"input {entry.name!r}"
     expected = f"({', '.join(['samples', *map(str, entry.shape)])})"
     try:
@@ -60,7 +70,7 @@ def _check_array(entry: Input, given: ArrayLike) -> Array:
     return array
 
 
-def _wrong_names(inputs: Sequence[Input], got: str) -> NmcError:
+def _wrong_names(inputs: Sequence[Sample], got: str) -> NmcError:
     expected = ", ".join(repr(entry.name) for entry in inputs) or "none"
     hint = "name each array as the graph input it is for"
     return bad_file("NMC-R004", f"expected arrays for the inputs {expected}, got {got}", hint=hint)
@@ -68,10 +78,15 @@ def _wrong_names(inputs: Sequence[Input], got: str) -> NmcError:
 
 def codes(entry: Input, values: Array) -> tuple[Ints, int]:
     """clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1), and how many values the clip changed."""
+    return quantize(values, entry.scale, entry.zero_point, 0, 2**entry.bits - 1)
+
+
+def quantize(values: Array, scale: float, zero_point: int, low: int, high: int) -> tuple[Ints, int]:
+    """clip(round_half_even(x / scale) + zero_point, low, high), and how many values the clip changed."""
     with np.errstate(over="ignore"):
-        quotient = np.clip(values.astype(np.float64) / entry.scale, -FAR, FAR)
-    exact = arith.round_half_even(quotient) + entry.zero_point
-    clipped = np.clip(exact, 0, 2**entry.bits - 1)
+        quotient = np.clip(values.astype(np.float64) / scale, -FAR, FAR)
+    exact = arith.round_half_even(quotient) + zero_point
+    clipped = np.clip(exact, low, high)
     return clipped, int(np.count_nonzero(clipped != exact))
 
 

@@ -11,9 +11,11 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
+from test_akida_program import fixed_program
 
 from nmc.cli.main import COMMANDS, main
 from nmc.runtime import Session, load
+from nmc.runtime.program import save
 
 DIGITS = Path(__file__).parent.parent / "examples" / "digits" / "digits.onnx"
 
@@ -231,3 +233,21 @@ def test_program_bytes_depend_on_model_and_options_alone(tmp_path: Path, images:
         subprocess.run(command, check=True, env=environment, cwd=tmp_path / folder, capture_output=True)
         digests.add((tmp_path / folder / "digits.nmc").read_bytes())
     assert len(digests) == 1
+
+
+def test_a_program_of_the_other_target_is_shown_and_run(tmp_path: Path) -> None:
+    program = fixed_program()
+    path, x = tmp_path / "a.nmc", tmp_path / "x.npz"
+    save(program, path)
+    samples = {entry.name: np.ones((2, *entry.shape), np.float32) for entry in program.inputs}
+    np.savez(x, **samples)
+    shown = nmc("inspect", path, "--schedule")
+    assert shown.exit_code == 0, shown.output
+    assert all(layer.name in shown.output and layer.kind in shown.output for layer in program.layers)
+    rows = json.loads(nmc("inspect", path, "--json").stdout)["layers"]
+    assert [row["kind"] for row in rows] == [layer.kind for layer in program.layers]
+    done = nmc("simulate", path, "--input", x, "-o", tmp_path / "y.npz")
+    assert done.exit_code == 0 and "MACs" in done.output
+    expected = Session(program).run(samples)
+    for name, integers in expected.integers.items():
+        assert np.array_equal(np.load(tmp_path / "y.npz")[f"{name}.int"], integers)

@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save as safetensors_bytes
+from test_cri_reference import table, unary_program
+
 from nmc import runtime
 from nmc.runtime import Session
 from nmc.runtime.data import read_arrays, write_npz, write_result
@@ -41,8 +44,6 @@ from nmc.runtime.program import (
     save,
     validate,
 )
-from safetensors.numpy import save as safetensors_bytes
-from test_cri_reference import table, unary_program
 
 PROGRAM = unary_program()
 FILE = "program.nmc"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..common import Output, nmc_command, summary
+from ..common import Output, nmc_command
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -61,6 +61,7 @@ def command(
     from ...compiler.manager import Manager
     from ...runtime.data import read_arrays
     from ...runtime.program import save
+    from ..views import counts, view_of
 
     shapes = parse_shapes(input_shape)
     start = time.perf_counter()
@@ -79,14 +80,14 @@ def command(
     save(result.program, path)
     seconds = time.perf_counter() - start
     out.warn(result.warnings)
-    facts = summary(result.program)
+    facts = view_of(result.program).summary()
 
     def show() -> None:
         if verify_each:
             for record in result.records:
                 click.echo(f"{record.name}: outputs changed by {record.change:.2e} of their largest value")
-        numbers = ", ".join(f"{facts[key]:,} {key}" for key in ("neurons", "axons", "synapses", "timesteps"))
-        click.echo(f"{path}: {facts['target']} (profile {facts['profile']}), {numbers}, compiled in {seconds:.2f} s")
+        profile = f" (profile {facts['profile']})" if "profile" in facts else ""
+        click.echo(f"{path}: {facts['target']}{profile}, {counts(facts)}, compiled in {seconds:.2f} s")
 
     passes_done = [
         {"pass": r.name, "rewrites": r.rewrites, "seconds": r.seconds, "nodes": r.nodes, "change": r.change}

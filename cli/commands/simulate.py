@@ -71,10 +71,10 @@ def command(out: Output, program: Path, source: Path, output: Path | None, engin
             if samples > SHOWN_SAMPLES:
                 click.echo(f"  … {samples - SHOWN_SAMPLES:,} more samples")
         each = max(samples, 1)
-        click.echo(
-            f"{samples:,} samples × {counters['steps']} timesteps in {seconds:.2f} s; per sample "
-            f"{counters['spikes'] / each:,.1f} spikes, {counters['synaptic_events'] / each:,.0f} synaptic events"
-        )
+        length, unit = (counters["steps"], "timesteps") if "steps" in counters else (counters["frames"], "frames")
+        names = {"spikes": "spikes", "synaptic_events": "synaptic events", "macs": "MACs"}
+        work = ", ".join(f"{counters[key] / each:,.1f} {name}" for key, name in names.items() if key in counters)
+        click.echo(f"{samples:,} samples × {length} {unit} in {seconds:.2f} s; per sample {work}")
         if output is not None:
             click.echo(f"written: {output}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .akida import AkidaProgram, GraphInput, GraphOutput, Layer, Timing
 from .atomic import atomic_write
 from .container import FORMAT_VERSION, Program, digest, load, save
 from .cri import CriProgram, Input, NeuronModel, Phase, Population, Profile, Readout, Table
@@ -12,10 +13,14 @@ from .raw_synapses import ReadSynapses, read_synapses
 __all__ = [
     "CODES",
     "FORMAT_VERSION",
+    "AkidaProgram",
     "CriProgram",
     "Diagnostic",
     "Exit",
+    "GraphInput",
+    "GraphOutput",
     "Input",
+    "Layer",
     "NeuronModel",
     "NmcError",
     "Phase",
@@ -25,6 +30,7 @@ __all__ = [
     "ReadSynapses",
     "Readout",
     "Table",
+    "Timing",
     "atomic_write",
     "digest",
     "load",

@@ -18,6 +18,8 @@ import safetensors
 from safetensors.numpy import save as to_bytes
 
 from . import records
+from .akida import AkidaProgram
+from .akida_check import validate as validate_akida
 from .atomic import atomic_write
 from .cri import CriProgram
 from .cri_check import validate as validate_cri
@@ -29,7 +31,7 @@ KEY = "nmc"
 DTYPES = frozenset({"U8", "I8", "I16", "I32", "I64", "F32", "F64"})
 MAKE_AGAIN = "copy the file again, or compile the model again"
 
-Program = CriProgram
+Program = CriProgram | AkidaProgram
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,13 @@ class Kind:
     """What the file needs to know of one target's programs: their class, and what a consistent one is."""
 
     record: type[Program]
-    validate: Callable[[Program], None]
+    validate: Callable[[Any], None]
 
 
-KINDS: dict[str, Kind] = {"cri": Kind(CriProgram, validate_cri)}
+KINDS: dict[str, Kind] = {
+    "cri": Kind(CriProgram, validate_cri),
+    "akida": Kind(AkidaProgram, validate_akida),
+}
 
 
 def save(program: Program, path: str | os.PathLike[str]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import numpy as np
 
 from .cri import CriProgram, Input, NeuronModel, Phase, Population, Profile, Readout, Table
-from .diagnostics import Diagnostic, Exit, NmcError
+from .problems import MAX_ZERO_POINT, Problems
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -21,8 +20,6 @@ READOUT_KINDS = ("potential", "count")
 MAX_MODELS = 256  # what the uint8 of neuron_model can name
 MAX_WIDTH = 48  # leaves the int64 of a simulator room for the input sum of one step
 MAX_BITS = 16
-MAX_AXES = 30  # with the samples axis this is within the 32 of older numpy
-MAX_ZERO_POINT = 2**31
 MAX_STEPS = 2**31 - 1
 
 
@@ -51,25 +48,12 @@ def validate(program: CriProgram) -> None:
         problems.readout(f"readouts/{i}", readout, neurons)
     problems.distinct("inputs", program.inputs)
     problems.distinct("readouts", program.readouts)
-    problems.provenance(program.provenance)
+    problems.plain_json("provenance", program.provenance)
     problems.stop()
 
 
-class _Problems:
-    """Collects what is wrong, so that all of it is told at once."""
-
-    def __init__(self) -> None:
-        self.found: list[Diagnostic] = []
-
-    def need(self, holds: bool | np.bool, code: str, where: str, what: str) -> bool:
-        if not holds:
-            hint = "the file or the program that made it is at fault: compile the model again, or report it"
-            self.found.append(Diagnostic(f"NMC-{code}", f"{where}: {what}", hint=hint))
-        return bool(holds)
-
-    def stop(self) -> None:
-        if self.found:
-            raise NmcError(self.found, Exit.BAD_FILE)
+class _Problems(Problems):
+    """What can be wrong with a CRI program."""
 
     def arrays(self, program: CriProgram) -> None:
         self._array("neuron_model", program.neuron_model, np.uint8)
@@ -133,7 +117,7 @@ class _Problems:
             first, last = entry.window
             self.need(0 <= first <= last < max(steps, 1), "F012", f"{where}/window", f"must lie within {steps} steps")
             self.need(entry.levels >= 0, "F013", f"{where}/levels", "must not be negative")
-            if not self._shape(where, entry.shape):
+            if not self.shape(where, entry.shape):
                 return
             self.need(entry.first == stop, "F012", f"{where}/first", f"must be {stop}, where the one before it stops")
             stop = entry.stop
@@ -147,7 +131,7 @@ class _Problems:
         )
         self.need(abs(entry.zero_point) <= MAX_ZERO_POINT, "F013", f"{where}/zero_point", "exceeds 32 bits")
         self.need(0 <= entry.step < steps, "F012", f"{where}/step", f"must lie within {steps} steps")
-        if self._shape(where, entry.shape):
+        if self.shape(where, entry.shape):
             fits = min(entry.first, axons - entry.first - entry.axons) >= 0
             self.need(fits, "F012", where, f"{entry.axons} axons from {entry.first} on, the program has {axons}")
 
@@ -161,24 +145,9 @@ class _Problems:
     def readout(self, where: str, readout: Readout, neurons: int) -> None:
         kinds = ", ".join(READOUT_KINDS)
         self.need(readout.kind in READOUT_KINDS, "F013", f"{where}/kind", f"must be one of {kinds}")
-        if self._shape(where, readout.shape):
+        if self.shape(where, readout.shape):
             size = math.prod(readout.shape)
             lengths = {len(readout.neuron), len(readout.offset), len(readout.scale)}
             self.need(lengths == {size}, "F010", where, f"arrays must have {size} entries, one per output element")
         self.within(f"{where}/neuron", readout.neuron, neurons, "neurons")
         self.need(bool(np.all(np.isfinite(readout.scale))), "F013", f"{where}/scale", "must be finite")
-
-    def distinct(self, where: str, entries: tuple[Population, ...] | tuple[Input, ...] | tuple[Readout, ...]) -> None:
-        names = [entry.name for entry in entries]
-        self.need(len(set(names)) == len(names), "F013", where, "names must differ from each other")
-
-    def provenance(self, provenance: dict[str, Any]) -> None:
-        try:
-            survives = json.loads(json.dumps(provenance, allow_nan=False, sort_keys=True)) == provenance
-        except (TypeError, ValueError, RecursionError):
-            survives = False
-        self.need(survives, "F009", "provenance", "must be plain JSON: lists, text keys, finite numbers")
-
-    def _shape(self, where: str, shape: tuple[int, ...]) -> bool:
-        fits = len(shape) <= MAX_AXES and all(extent >= 1 for extent in shape)
-        return self.need(fits, "F013", f"{where}/shape", f"must be at most {MAX_AXES} extents of 1 or more")

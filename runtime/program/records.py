@@ -1,8 +1,9 @@
 """Dataclasses to JSON and arrays, and back: one field of a record is one key, an array goes beside it under its path.
 
 A record is a dataclass whose fields are str, int, float, bool, tuples of those, one-dimensional arrays, free-form
-dicts, or records and tuples of records. `Table.weight` of a program's field `axons` has the path `axons/weight`, the
-array `neuron` of its second readout `readouts/1/neuron`.
+dicts, dicts of arrays, or records and tuples of records. `Table.weight` of a program's field `axons` has the path
+`axons/weight`, the array `neuron` of its second readout `readouts/1/neuron`. Of a dict of arrays the JSON holds the
+shapes by name; the arrays lie beside it flattened, row-major.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+MAX_AXES = 30
 
 # Numpy scalars become the Python numbers that JSON has; int takes no fraction in passing.
 _PLAIN: dict[Any, Callable[[Any], Any]] = {str: str, int: operator.index, float: float, bool: bool}
@@ -39,6 +41,9 @@ def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     if _is_array(hint):
         arrays[path] = np.ascontiguousarray(value)
         return None
+    if _is_array_dict(hint):
+        arrays.update({_below(path, name): np.ascontiguousarray(item).reshape(-1) for name, item in value.items()})
+        return {name: list(item.shape) for name, item in value.items()}
     if get_origin(hint) is tuple:
         entries = enumerate(_items(value, hint, path))
         return [encode(item, h, _below(path, str(i)), arrays) for i, (item, h) in entries]
@@ -50,9 +55,10 @@ def decode(data: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     if is_dataclass(hint):
         return _decode_record(data, hint, path, arrays)
     if _is_array(hint):
-        if path not in arrays:
-            raise ArrayMissing(path)
-        return arrays.pop(path)
+        return _take(path, arrays)
+    if _is_array_dict(hint):
+        _expect(isinstance(data, dict), path, "an object", data)
+        return {name: _shaped(_take(_below(path, name), arrays), data[name], _below(path, name)) for name in data}
     if get_origin(hint) is tuple:
         _expect(isinstance(data, list), path, "a list", data)
         entries = enumerate(_items(data, hint, path))
@@ -72,6 +78,18 @@ def _decode_record(data: Any, kind: Any, path: str, arrays: Arrays) -> Any:
     if data.keys() != keys:
         raise FieldError(f"{path or 'the program'} has keys {sorted(data)}, expected {sorted(keys)}")
     return kind(**{n: decode(data.get(n), hint, _below(path, n), arrays) for n, hint in hints.items()})
+
+
+def _take(path: str, arrays: Arrays) -> np.ndarray[Any, np.dtype[Any]]:
+    if path not in arrays:
+        raise ArrayMissing(path)
+    return arrays.pop(path)
+
+
+def _shaped(flat: np.ndarray[Any, np.dtype[Any]], shape: Any, path: str) -> np.ndarray[Any, np.dtype[Any]]:
+    whole = isinstance(shape, list) and len(shape) <= MAX_AXES and all(type(n) is int and n >= 0 for n in shape)
+    _expect(whole and math.prod(shape) == flat.size, path, f"the shape of an array of {flat.size} entries", shape)
+    return flat.reshape(shape)
 
 
 def _items(values: Any, hint: Any, path: str) -> list[tuple[Any, Any]]:
@@ -99,6 +117,10 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _is_array(hint: Any) -> bool:
     return get_origin(hint) is np.ndarray
+
+
+def _is_array_dict(hint: Any) -> bool:
+    return get_origin(hint) is dict and _is_array(get_args(hint)[1])
 
 
 def _below(path: str, name: str) -> str:

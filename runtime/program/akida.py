@@ -1,0 +1,154 @@
+"""An Akida-2.0-style program: a sequence of integer layers, and how the host feeds it and reads it.
+
+Layers hold data only. Their kinds, parameters and variables are tabled in `akida_kinds` and `akida_shapes`;
+docs/akida.md says what each computes. Activations are channels-last: one frame of a layer has the shape (X, Y, C).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of the sequence.
+
+    kind        layer type, e.g. "Conv2D"
+    inbounds    names of the layers it reads, each earlier in the sequence; none where the host feeds it
+    parameters  scalars by name: int, bool, or a word ("relu", "same", "max"); exactly those of the kind
+    variables   arrays by name, in the stored layout; exactly those of the kind and its parameters
+    origin      the user's names of what became this layer
+    proof       what the compiler knows of its numbers, e.g. {"accumulator": bound of |sum|}; plain JSON
+    """
+
+    name: str
+    kind: str
+    inbounds: tuple[str, ...]
+    parameters: dict[str, Any]
+    variables: dict[str, Array] = field(default_factory=dict)
+    origin: tuple[str, ...] = ()
+    proof: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """How the host turns one input of the source model into frames of layer `layer`.
+
+    shape   one sample as the source model takes it, without the samples axis
+    axis    position of time in (samples, *shape), −1 where a sample is a single frame
+    order   how a frame's elements lie in memory: a permutation of "HWC" (H is the layer's X axis, W its Y axis)
+    code    clip(round_half_even(x / scale) + zero_point) to `bits` bits, signed or not; bits 0 stands for a Quantizer
+            layer, which gets float32 values as they are
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    axis: int
+    order: str
+    scale: float
+    zero_point: int
+    bits: int
+    signed: bool
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """One frame as the source model has it."""
+        return without(self.shape, self.axis)
+
+    @property
+    def frames(self) -> int:
+        """Frames of one sample."""
+        return self.shape[self.axis - 1] if self.axis > 0 else 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a stream carries the elements of an output: element j (0 ≤ j < length) at frame stride · j + offset.
+
+    axis is the position of time in (samples, *shape), −1 for one result a sample. `edges` are the elements that may
+    differ from the source model's, because it has zero padding where the stream has other frames.
+    """
+
+    offset: int = 0
+    stride: int = 1
+    length: int = 1
+    axis: int = -1
+    edges: tuple[int, ...] = ()
+
+    @property
+    def last(self) -> int:
+        """Frame of the last element."""
+        return self.offset + self.stride * (self.length - 1)
+
+    def latency(self, clip_length: int) -> int:
+        """Frames that an output comes late: its offset; for one result a clip, frames after the clip's last one."""
+        return self.offset if self.length > 1 else max(0, self.last - (clip_length - 1))
+
+    def frames(self) -> range:
+        """The frames at which the elements appear, in order."""
+        return range(self.offset, self.last + 1, self.stride)
+
+
+@dataclass(frozen=True)
+class GraphOutput:
+    """How the host makes one output of the source model from frames of layer `layer`.
+
+    shape is one sample without the samples axis; order as in GraphInput. A Dequantizer makes the float values, of
+    any other layer they are the integers themselves.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    order: str
+    timing: Timing = field(default_factory=Timing)
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """One frame as the source model has it."""
+        return without(self.shape, self.timing.axis)
+
+
+@dataclass(frozen=True)
+class AkidaProgram:
+    """Everything a simulator or board needs to run one network, and what a user needs to recognise it."""
+
+    target = "akida"
+
+    layers: tuple[Layer, ...]
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[GraphOutput, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def temporal(self) -> bool:
+        """Do the inputs have a time axis?"""
+        return any(entry.axis > 0 for entry in self.inputs)
+
+    @property
+    def clip_length(self) -> int:
+        """Frames of one sample as the source model takes it."""
+        return max((entry.frames for entry in self.inputs), default=1)
+
+    @property
+    def stream_length(self) -> int:
+        """Frames until the last element of every output has come."""
+        return max((output.timing.last for output in self.outputs), default=0) + 1
+
+
+def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """The shape of a sample without its time axis; axis counts the samples axis, ≤ 0 stands for none."""
+    return tuple(extent for i, extent in enumerate(shape) if i != axis - 1) if axis > 0 else shape
+
+
+def in_order(xyc: Triple, order: str) -> Triple:
+    """Extents of a frame of layer shape (X, Y, C) in memory order, e.g. (C, X, Y) for "CHW"."""
+    x, y, c = (xyc["HWC".index(letter)] for letter in order)
+    return x, y, c
