@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from ..runtime.program.timing import Timing
 from .diagnostics import NmcError, unsupported
 from .ir import FrameSession, Graph, constant_bank, evaluate, print_graph
 from .ir.stages import verify
-from .ir.types import Timing
 from .passes.base import Context, Pass
 from .pipeline import print_pipeline
 

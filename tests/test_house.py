@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import nmc.compiler
+import nmc.runtime
+import nmc.runtime.program
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("compiler", "backends", "runtime", "cli")
 ALLOWED = {
@@ -72,7 +76,7 @@ def test_the_ir_needs_numpy_only() -> None:
         if module_name(path).startswith("compiler.ir"):
             for name in imports(path):
                 assert name.split(".")[0] in known | {"compiler", "runtime"}, f"{path.name} imports {name}"
-                assert not name.startswith("runtime.") or name == "runtime.arith"
+                assert not name.startswith("runtime.") or name in ("runtime.arith", "runtime.program.timing")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,11 @@ def test_heavy_things_load_only_when_used(statement: str, absent: str) -> None:
     code = f"import sys; {statement}; print([m for m in {absent.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_of_the_lazy_packages_is_there() -> None:
+    for package in (nmc.runtime, nmc.runtime.program, nmc.compiler):
+        assert [name for name in package.__all__ if getattr(package, name, None) is None] == []
 
 
 def test_no_pickle_is_loaded_and_no_debugger_is_left() -> None:

@@ -237,8 +237,8 @@ def test_frame_graph_as_text() -> None:
         "%y.fifo = fifo(%r)\n%y.window = conv(%y.fifo, @w3)\n%y = reshape(%y.window)\nreturn %y"
     )
     text = print_graph(made)
-    assert "input %x: f32[1,2,4,4]NCHW at {offset=0, stride=1, length=12, axis=2}" in text
-    assert 'output "y" = %y at {offset=3, stride=1, length=12, axis=2, edges=(0, 11)}' in text
+    assert "input %x: f32[1,2,4,4]NCHW at {offset=0, length=12, axis=2}" in text
+    assert 'output "y" = %y at {offset=3, length=12, axis=2, edges=(0, 11)}' in text
     assert "{taps=(4, 3, 2, 1, 0)}" in text
 
 

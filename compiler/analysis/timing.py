@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ir.types import Timing
+from ...runtime.program.timing import Timing
 
 Bools = NDArray[np.bool_]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.program.timing import Timing
 from .ops.base import IllegalOp, Op
-from .types import TensorType, Timing
+from .types import TensorType
 
 
 class Value:

@@ -7,7 +7,7 @@
     %conv1 = conv(%image, @conv1.weight, @conv1.bias) {stride=(1, 1), …}: f32[1,8,8,8]NCHW from "net.conv1"
     output "logits" = %conv1
 
-An output of a stream says at which frames its elements appear: `output "y" = %y at {offset=2, stride=1, length=8}`.
+An output of a stream says at which frames its elements appear: `output "y" = %y at {offset=2, length=8, axis=2}`.
 
 A constant of at most 16 elements stands in full, a larger one as the digest of its bytes. Attributes at their defaults
 are left out, types of results may be; where they stand they are checked.
@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.program.timing import Timing
 from .graph import Graph, Node, Value
 from .ops import REGISTRY
 from .ops.base import IllegalOp, Op
-from .types import DTYPES, TensorType, Timing
+from .types import DTYPES, TensorType
 
 INLINE_ELEMENTS = 16
 _PLAIN = re.compile(r"[\w.]+")

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from .timing import Timing
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Triple = tuple[int, int, int]
+AT_ONCE = Timing(0)
 
 
 @dataclass(frozen=True)
@@ -69,34 +72,6 @@ class GraphInput:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """When a stream carries the elements of an output: element j (0 ≤ j < length) at frame stride · j + offset.
-
-    axis is the position of time in (samples, *shape), −1 for one result a sample. `edges` are the elements that may
-    differ from the source model's, because it has zero padding where the stream has other frames.
-    """
-
-    offset: int = 0
-    stride: int = 1
-    length: int = 1
-    axis: int = -1
-    edges: tuple[int, ...] = ()
-
-    @property
-    def last(self) -> int:
-        """Frame of the last element."""
-        return self.offset + self.stride * (self.length - 1)
-
-    def latency(self, clip_length: int) -> int:
-        """Frames that an output comes late: its offset; for one result a clip, frames after the clip's last one."""
-        return self.offset if self.length > 1 else max(0, self.last - (clip_length - 1))
-
-    def frames(self) -> range:
-        """The frames at which the elements appear, in order."""
-        return range(self.offset, self.last + 1, self.stride)
-
-
-@dataclass(frozen=True)
 class GraphOutput:
     """How the host makes one output of the source model from frames of layer `layer`.
 
@@ -108,7 +83,7 @@ class GraphOutput:
     layer: str
     shape: tuple[int, ...]
     order: str
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = AT_ONCE
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
