@@ -16,7 +16,7 @@ from .program.akida import AkidaProgram
 from .program.akida_check import validate
 from .program.akida_shapes import hosted, signals
 from .reference.akida import AkidaMachine
-from .result import BATCH_ENTRIES, MAX_BATCH, Result, named_engine
+from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
 
 # "auto" takes the fastest engine there is for the program.
 ENGINES: dict[str, Callable[[AkidaProgram, int], AkidaMachine]] = {"auto": AkidaMachine, "reference": AkidaMachine}
@@ -79,15 +79,9 @@ class AkidaSession:
         arrays = check_inputs(self.program.inputs, inputs)
         samples = len(next(iter(arrays.values())))
         size = _batch_size(self.program, self.machine) if batch is None else batch
-        if size < 1:
-            raise ValueError(f"batch must be at least 1, not {size}")
         run = _Run(self.program, samples, trace)
-        for low in range(0, samples, size):
-            part = {name: array[low : low + size] for name, array in arrays.items()}
-            count = min(size, samples - low)
+        for low, count, part in in_batches(arrays, samples, size, progress):
             run.add(low, part, self._build(self.program, count))
-            if progress:
-                progress(low + count, samples)
         return run.result
 
 

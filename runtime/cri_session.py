@@ -13,7 +13,7 @@ from .program.cri import CriProgram
 from .program.cri_check import validate
 from .program.diagnostics import bad_file
 from .reference.cri import CriMachine
-from .result import BATCH_ENTRIES, MAX_BATCH, Result, named_engine
+from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
 
 # "auto" takes the fastest engine there is for the program.
 ENGINES: dict[str, Callable[[CriProgram, int], CriMachine]] = {"auto": CriMachine.of, "reference": CriMachine.of}
@@ -65,15 +65,9 @@ class CriSession:
         arrays = check_inputs(self.program.inputs, inputs)
         samples = len(next(iter(arrays.values()))) if arrays else 1
         size = _batch_size(self.program) if batch is None else batch
-        if size < 1:
-            raise ValueError(f"batch must be at least 1, not {size}")
         run = _Run(self.program, samples, trace)
-        for low in range(0, samples, size):
-            part = {name: array[low : low + size] for name, array in arrays.items()}
-            count = min(size, samples - low)
+        for low, count, part in in_batches(arrays, samples, size, progress):
             run.add(low, part, self._build(self.program, count))
-            if progress:
-                progress(low + count, samples)
         return run.result
 
 

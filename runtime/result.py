@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -46,3 +46,17 @@ def named_engine(engines: Mapping[str, Engine], name: str) -> Engine:
     if name not in engines:
         raise usage("NMC-R009", f"unknown engine {name!r}", hint=f"engines: {', '.join(engines)}")
     return engines[name]
+
+
+def in_batches(
+    arrays: Mapping[str, NDArray[Any]], samples: int, size: int, progress: Callable[[int, int], object] | None
+) -> Iterator[tuple[int, int, dict[str, NDArray[Any]]]]:
+    """(first sample, number of samples, their arrays) for at most `size` samples at a time; `progress` is told
+    (samples done, samples in all) after each. ValueError if size is below 1."""
+    if size < 1:
+        raise ValueError(f"batch must be at least 1, not {size}")
+    for low in range(0, samples, size):
+        count = min(size, samples - low)
+        yield low, count, {name: array[low : low + size] for name, array in arrays.items()}
+        if progress:
+            progress(low + count, samples)
