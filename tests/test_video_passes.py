@@ -266,6 +266,18 @@ def test_a_mean_over_time_can_be_a_window() -> None:
     assert [n.op.mnemonic for n in made.nodes] == ["mean", "fifo", "mean"]
 
 
+def test_all_elements_of_a_settled_tensor_are_edges_together() -> None:
+    pool = "{kernel=(3, 1, 1), stride=(1, 1, 1), pads=((2, 0), (0, 0), (0, 0)), dilation=(1, 1, 1)}"
+    made = check_streaming(
+        clip_graph(
+            f"%c = conv(%x, @w5, @b) {attributes()}\n%p = max_pool(%c) {pool}\n%m = mean(%p) {{dims=(2, 3, 4)}}\n"
+            "%y = pad(%m) {pads=((0, 0), (0, 0), (1, 0), (0, 0), (0, 0))}"
+        ),
+        exact_edges=False,
+    )
+    assert made.timing["y"].edges == (0, 1)
+
+
 def test_a_session_steps_and_resets() -> None:
     graph = clip_graph(CASES["causal already"][0])
     expected = evaluate(graph, clips(graph))["y"]

@@ -148,7 +148,10 @@ class Builder:
             settled = self.settled.get(id(value))
             if settled is not None:
                 axis = value.type.axis("T")
-                self.target.timing[name] = settled.timing(-1 if axis is None else axis)
+                # A settled tensor comes as a whole: if its clip has edges, all of its elements are.
+                elements = 1 if axis is None else value.type.shape[axis]
+                edges = () if settled.good.all() else tuple(range(elements))
+                self.target.timing[name] = replace(settled.timing(-1 if axis is None else axis), edges=edges)
             self.target.outputs[name] = made
             return
         axis = value.type.axes.index("T")
