@@ -138,6 +138,23 @@ class Net:
         operands += [] if steps is None else [self.const(list(steps), np.int64)]
         return self.op("Slice", x, *operands)
 
+    def resize(
+        self,
+        x: str,
+        scales: Sequence[float] = (),
+        sizes: Sequence[int] = (),
+        axes: Sequence[int] = (),
+        **attributes: Any,
+    ) -> str:
+        """Upsample in opset 9; no attributes beside `mode` before opset 11."""
+        factors = self.const(np.array(scales, np.float32))
+        if self.opset < 11:
+            return self.op("Upsample" if self.opset < 10 else "Resize", x, factors, **attributes)
+        attributes |= {"axes": list(axes)} if axes else {}
+        empty = self.const(np.zeros(0, np.float32)) if self.opset < 13 else ""
+        operands = [x, empty, factors if len(scales) else empty]
+        return self.op("Resize", *operands, *([self.const(list(sizes), np.int64)] if sizes else []), **attributes)
+
     # --- results ---
 
     def proto(self) -> onnx.ModelProto:

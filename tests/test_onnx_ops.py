@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,9 +15,9 @@ from onnx.reference import ReferenceEvaluator
 
 from nmc.compiler.frontends.onnx import import_onnx
 from nmc.compiler.ir import evaluate
-from onnx_models import Net, check_import, feeds_for, newest_opset
+from onnx_models import Net, check_import, codes, feeds_for, newest_opset, refusal, session
 
-OPSETS = (9, 11, 13, 17, 20, newest_opset())
+OPSETS = (9, 10, 11, 13, 17, 20, newest_opset())
 IMAGE = (1, 3, 9, 8)
 BIG, INT_MAX = 2**63 - 1, 2**31 - 1
 
@@ -150,15 +152,49 @@ ELEMENTWISE = {
     ),
     "Cast to float": Row(IMAGE, lambda n, x: n.op("Relu", n.op("Cast", x, to=1))),
     "Neg": Row(IMAGE, lambda n, x: n.op("Neg", x)),
+    "Pow 1": Row(IMAGE, lambda n, x: n.op("Relu", n.op("Pow", x, n.const(1.0)))),
+    "Pow 2": Row(IMAGE, lambda n, x: n.op("Pow", x, n.const(2.0))),
+    "Pow 3": Row(IMAGE, lambda n, x: n.op("Pow", x, n.const([3.0]))),
+    "Pow 3, a whole number": Row(IMAGE, lambda n, x: n.op("Pow", x, n.const(3)), since=13),
     "CastLike of a constant": Row(IMAGE, lambda n, x: n.op("Add", x, n.op("CastLike", n.const([3]), x)), since=17),
     "CastLike": Row(IMAGE, lambda n, x: n.op("Relu", n.op("CastLike", x, n.weight(1))), since=17),
 }
 
 
+def _softplus(beta: float | None = None, threshold: float = 20.0) -> Row:
+    """As PyTorch's dynamo exporter writes it, on inputs beyond the threshold too."""
+
+    def build(net: Net, x: str) -> str:
+        x = net.op("Mul", x, net.const(threshold))
+        scaled = x if beta is None else net.op("Mul", net.const(beta), x)
+        smooth = net.op("Softplus", scaled)
+        smooth = smooth if beta is None else net.op("Div", smooth, net.const(beta))
+        return net.op("Where", net.op("Greater", scaled, net.const(threshold)), x, smooth)
+
+    return Row(IMAGE, build)
+
+
+def _softsign(turned: bool) -> Row:
+    def build(net: Net, x: str) -> str:
+        summands = (net.op("Abs", x), net.const(1.0))
+        return net.op("Div", x, net.op("Add", *(summands[::-1] if turned else summands)))
+
+    return Row(IMAGE, build)
+
+
+PLAIN = ["Elu", "Erf", "HardSigmoid", "LeakyRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
 ACTIVATIONS = {
-    **{
-        op: Row(IMAGE, lambda n, x, op=op: n.op(op, x)) for op in ("Sigmoid", "Tanh", "Erf", "LeakyRelu", "HardSigmoid")
-    },
+    **{op: Row(IMAGE, lambda n, x, op=op: n.op(op, x)) for op in PLAIN},
+    "Elu alpha": Row(IMAGE, lambda n, x: n.op("Elu", x, alpha=0.3)),
+    "Celu": Row(IMAGE, lambda n, x: n.op("Celu", x), since=12),
+    "Celu alpha": Row(IMAGE, lambda n, x: n.op("Celu", x, alpha=0.3), since=12),
+    "Selu alpha, gamma": Row(IMAGE, lambda n, x: n.op("Selu", x, alpha=1.5, gamma=2.0)),
+    "Mish": Row(IMAGE, lambda n, x: n.op("Mish", x), since=18),
+    "Softplus of a constant": Row(IMAGE, lambda n, x: n.op("Mul", x, n.op("Softplus", n.weight(3, 1, 1)))),
+    "Softplus with a threshold": _softplus(),
+    "Softplus with beta and a threshold": _softplus(2.0, 15.0),
+    "Softsign by Abs": _softsign(False),
+    "Softsign by Abs, turned round": _softsign(True),
     "LeakyRelu alpha": Row(IMAGE, lambda n, x: n.op("LeakyRelu", x, alpha=0.3)),
     "PRelu, one slope": Row(IMAGE, lambda n, x: n.op("PRelu", x, n.weight(1))),
     "PRelu per channel": Row(IMAGE, lambda n, x: n.op("PRelu", x, n.weight(3, 1, 1))),
@@ -167,6 +203,36 @@ ACTIVATIONS = {
     "HardSwish": Row(IMAGE, lambda n, x: n.op("HardSwish", x), since=14),
     "Gelu": Row(IMAGE, lambda n, x: n.op("Gelu", x), since=20),
     "Gelu tanh": Row(IMAGE, lambda n, x: n.op("Gelu", x, approximate="tanh"), since=20),
+}
+
+
+def _resize(shape: tuple[int, ...] = IMAGE, since: int = 11, **given: Any) -> Row:
+    return Row(shape, lambda n, x: n.resize(x, **given), since=since)
+
+
+def _by_shape(net: Net, x: str) -> str:
+    """The sizes computed from the input's own, as the legacy exporter writes them."""
+    sizes = net.op("Mul", net.op("Shape", x), net.const([1, 1, 2, 3]))
+    empty = net.const(np.zeros(0, np.float32))
+    return net.op("Resize", x, empty, empty, sizes, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+ASYMMETRIC = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", "cubic_coeff_a": -0.5}
+RESIZES = {
+    "factors 2": _resize(scales=[1, 1, 2, 2], since=9),
+    "mode nearest, factors 1 and 3": _resize(scales=[1, 1, 1, 3], mode="nearest", since=9),
+    "1-D": _resize((1, 3, 5), scales=[1, 1, 4], since=9),
+    "3-D": _resize((1, 2, 3, 4, 2), scales=[1, 1, 2, 1, 3], since=9),
+    "factors 1": Row(IMAGE, lambda n, x: n.op("Relu", n.resize(x, scales=[1, 1, 1, 1]))),
+    "factors 1, rank 2": Row((1, 4), lambda n, x: n.op("Relu", n.resize(x, scales=[1, 1]))),
+    "as PyTorch": _resize(scales=[1, 1, 2, 3], **ASYMMETRIC),
+    "sizes": _resize(sizes=[1, 3, 18, 24], **ASYMMETRIC),
+    "sizes by Shape": Row(IMAGE, _by_shape, since=11),
+    "sizes of axes": _resize(sizes=[24, 9], axes=[-1, 2], since=18, keep_aspect_ratio_policy="stretch"),
+    "scales of axes": _resize(scales=[2], axes=[3], since=18, antialias=0),
+    "half_pixel_symmetric": _resize(
+        scales=[1, 1, 5, 2], coordinate_transformation_mode="half_pixel_symmetric", since=19
+    ),
 }
 
 
@@ -297,6 +363,7 @@ TABLES = {
     "elementwise": ELEMENTWISE,
     "activation": ACTIVATIONS,
     "pool": POOLS,
+    "resize": RESIZES,
     "shape": SHAPES,
 }
 ROWS = {f"{table}: {name}": row for table, rows in TABLES.items() for name, row in rows.items()}
@@ -330,6 +397,49 @@ def test_swish(alpha: float, folder: Path) -> None:
     net = Net(24)
     net.output(net.op("Swish", net.input("x", IMAGE), alpha=alpha))
     assert_equals_reference(net, folder)
+
+
+TRANSFORMS = {
+    11: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"),
+    20: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"),
+}
+ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize(("opset", "transform"), [(opset, name) for opset, all in TRANSFORMS.items() for name in all])
+def test_resize_is_imported_where_onnxruntime_repeats(opset: int, transform: str, rounding: str, folder: Path) -> None:
+    """Imported exactly if each of n elements comes s times, in order; else refused."""
+    for size, factor in itertools.product((1, 2, 3, 4, 5, 8), (2, 3, 4, 5)):
+        net = Net(opset)
+        x = net.input("x", (1, 1, size))
+        net.output(net.resize(x, [1, 1, factor], coordinate_transformation_mode=transform, nearest_mode=rounding))
+        wanted = np.arange(size).repeat(factor)
+        feed = {"x": np.arange(size, dtype=np.float32)[None, None]}
+        (found,) = session(net.proto().SerializeToString()).run(None, feed)
+        path = net.save(folder)
+        if np.array_equal(found[0, 0], wanted):
+            (made,) = evaluate(import_onnx(path), feed).values()
+            assert np.array_equal(made[0, 0], wanted)
+        else:
+            assert codes(refusal(path)) == ["NMC-I011"], (size, factor)
+
+
+def test_resize_keeps_the_letters_of_transposed_inputs(folder: Path) -> None:
+    net = Net()
+    y = net.resize(net.op("Transpose", net.input("x", (1, 4, 5, 3)), perm=[0, 3, 1, 2]), [1, 1, 2, 2])
+    net.output(net.op("Conv", y, net.weight(2, 3, 3, 3)))
+    graph = check_import(net, folder)
+    assert graph.inputs[0].type.axes == "NHWC"
+    assert [node.result.type.axes for node in graph.nodes] == ["NCHW"] * 3
+
+
+def test_sizes_of_a_batch_that_input_shapes_replaced_stand_for_the_samples(folder: Path) -> None:
+    net = Net()
+    net.output(net.resize(net.input("x", (4, 3, 5, 5)), sizes=[4, 3, 10, 5]))
+    graph = import_onnx(net.save(folder), {"x": (1, 3, 5, 5)})
+    (y,) = graph.outputs.values()
+    assert y.type.shape == (1, 3, 10, 5)
 
 
 def assert_equals_reference(net: Net, folder: Path) -> None:

@@ -240,6 +240,60 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
     "Gather, out of range": ("NMC-I012", 17, (1, 4), lambda n, x: n.op("Gather", x, n.const(4), axis=1)),
     "Gather samples": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Gather", x, n.const(0))),
     "PRelu, slopes a sample": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("PRelu", x, n.weight(2, 4))),
+    "Pow, exponent": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const(0.5))),
+    "Pow, several": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const([1.0, 2.0, 3.0, 2.0]))),
+    "Pow, an axis in front": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const([[[2.0]]]))),
+    "Pow, computed": ("NMC-I013", 17, (1, 4), lambda n, x: n.op("Pow", x, x)),
+    "Celu, alpha": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Celu", x, alpha=-1.0)),
+    "Softsign of something else": (
+        "NMC-I010",
+        17,
+        (1, 4),
+        lambda n, x: n.op("Div", n.op("Relu", x), n.op("Add", n.op("Abs", x), n.const(1.0))),
+    ),
+    "Resize, linear": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], mode="linear")),
+    "Resize, cubic": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], mode="cubic")),
+    "Resize, fraction": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 1.5, 2])),
+    "Resize, smaller": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 0.5, 0.5])),
+    "Resize, infinite": ("NMC-I011", 18, IMAGE, lambda n, x: n.resize(x, [np.inf], axes=[3])),
+    "Resize, whole scales": (
+        "NMC-I011",
+        17,
+        IMAGE,
+        lambda n, x: n.op("Resize", x, "", n.const([1, 1, 2, 2])),
+    ),
+    "Resize, sizes no multiples": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, sizes=[1, 3, 12, 16])),
+    "Resize, size 0": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, sizes=[1, 3, 0, 8])),
+    "Resize, samples": ("NMC-I015", 17, IMAGE, lambda n, x: n.resize(x, [2, 1, 1, 1])),
+    "Resize, channels": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 2, 1, 1])),
+    "Resize, channels at rank 2": ("NMC-I011", 17, (1, 4), lambda n, x: n.resize(x, sizes=[1, 8])),
+    "Resize, four spatial axes": ("NMC-I011", 17, (1, 1, 2, 2, 2, 2), lambda n, x: n.resize(x, [1, 1, 1, 1, 1, 2])),
+    "Resize, computed scales": ("NMC-I013", 17, (1, 3, 4), lambda n, x: n.op("Resize", x, "", n.op("Flatten", x))),
+    "Resize, neither": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x)),
+    "Resize, both": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], [1, 3, 16, 16])),
+    "Resize, count": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x, [2, 2])),
+    "Resize, axis twice": ("NMC-I012", 18, IMAGE, lambda n, x: n.resize(x, [2, 2], axes=[2, -2])),
+    "Resize, no such axis": ("NMC-I012", 18, IMAGE, lambda n, x: n.resize(x, [2], axes=[4])),
+    "Resize, axes too early": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], axes=range(4))),
+    "Resize, scales no list": ("NMC-I012", 17, IMAGE, lambda n, x: n.op("Resize", x, "", n.const([[1.0, 1.0]]))),
+    "Resize, crop": (
+        "NMC-I011",
+        17,
+        IMAGE,
+        lambda n, x: n.resize(x, [1, 1, 2, 2], coordinate_transformation_mode="tf_crop_and_resize"),
+    ),
+    "Resize, rounding": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], nearest_mode="simple")),
+    "Resize, antialias": ("NMC-I011", 18, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], antialias=1)),
+    "Resize, policy": (
+        "NMC-I011",
+        18,
+        IMAGE,
+        lambda n, x: n.resize(x, sizes=[1, 3, 16, 32], keep_aspect_ratio_policy="not_larger"),
+    ),
+    "Resize, large kernel": ("NMC-I016", 17, (1, 3, 1, 1), lambda n, x: n.resize(x, [1, 1, 2048, 2048])),
+    "Resize, long axis": ("NMC-I012", 17, (1, 1, 8), lambda n, x: n.resize(x, [1, 1, 2**22])),
+    "Resize in opset 9": ("NMC-I011", 9, IMAGE, lambda n, x: n.op("Resize", x, n.const([1.0, 1.0, 2.0, 2.0]))),
+    "Upsample in opset 10": ("NMC-I011", 10, IMAGE, lambda n, x: n.op("Upsample", x, n.const([1.0, 1.0, 2.0, 2.0]))),
     "Gelu, form": ("NMC-I011", 20, (1, 4), lambda n, x: n.op("Gelu", x, approximate="cubic")),
 }
 
@@ -251,6 +305,19 @@ def test_refused(case: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     net.output(build(net, net.input("x", shape)))
     (found,) = refusal(net.save(tmp_path_factory.getbasetemp(), "refused.onnx"))
     assert found.code == code and found.why and found.where, found
+
+
+@pytest.mark.parametrize(("compared", "threshold"), [("x", 5.0), ("y", 20.0), ("x", float("-inf")), ("x", None)])
+def test_what_only_looks_like_a_softplus_with_a_threshold(
+    compared: str, threshold: float | None, tmp_path: Path
+) -> None:
+    """The threshold is so low that it shows, belongs to another value, or is no single number."""
+    net = Net()
+    net.input("x", (1, 2))
+    net.input("y", (1, 2))
+    limit = net.const([20.0, 20.0] if threshold is None else threshold)
+    net.output(net.op("Where", net.op("Greater", compared, limit), "x", net.op("Softplus", "x")))
+    assert codes(refusal(net.save(tmp_path))) == ["NMC-I010", "NMC-I010"]
 
 
 def test_part_of_an_open_batch_is_refused(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Video networks that the tests and benchmarks compile, and their export to ONNX."""
+"""Video and image networks that the tests and benchmarks compile, and their export to ONNX."""

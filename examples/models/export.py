@@ -1,4 +1,4 @@
-"""Export of a clip model to ONNX with either exporter of PyTorch."""
+"""Export of a clip or image model to ONNX with either exporter of PyTorch."""
 
 import contextlib
 import io

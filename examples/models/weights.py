@@ -1,4 +1,4 @@
-"""Counts of parameters, and random weights and clips with which a network behaves like a trained one."""
+"""Counts of parameters, and random weights, clips and images with which a network behaves like a trained one."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 Net = TypeVar("Net", bound=nn.Module)
+CONVS = nn.Conv2d | nn.Conv3d
+TRANSPOSED = nn.ConvTranspose2d | nn.ConvTranspose3d
+NORMS = nn.BatchNorm2d | nn.BatchNorm3d
 BLOB = 8  # pixels
 
 
@@ -18,7 +21,7 @@ def parameter_counts(model: nn.Module) -> tuple[int, int]:
 
 
 def random_clip(shape: Sequence[int], seed: int = 0) -> Tensor:
-    """Values from 0 to 1 of shape (N, C, T, H, W): random blobs 8 pixels wide that change every frame, and noise.
+    """Values from 0 to 1 of shape (N, C, T, H, W) or (N, C, H, W): blobs 8 pixels wide, new in each frame, and noise.
 
     White noise alone would average out in the first layers, and the batch norms after them would see next to nothing.
     """
@@ -31,30 +34,40 @@ def random_clip(shape: Sequence[int], seed: int = 0) -> Tensor:
 
 def calibrate(conv: nn.Module, _: tuple[Tensor, ...], y: Tensor) -> Tensor:
     """Forward hook: scale weights and shift biases so that every output channel has deviation 1 and a mean near 0."""
-    assert isinstance(conv, nn.Conv3d) and conv.bias is not None
-    deviation, mean = torch.std_mean(y, (0, 2, 3, 4), keepdim=True)
+    assert isinstance(conv, CONVS) and conv.bias is not None
+    deviation, mean = torch.std_mean(y, (0, *range(2, y.ndim)), keepdim=True)
     deviation = deviation.clamp_min(1e-3)
     offset = conv.bias.clone().view_as(mean)
-    conv.weight /= deviation.view(-1, 1, 1, 1, 1)
+    conv.weight /= deviation.view(-1, *(1,) * (y.ndim - 1))
     conv.bias.copy_(((offset - mean) / deviation + offset).flatten())
     return (y - mean) / deviation + offset
 
 
-def randomize(model: Net, shape: Sequence[int], seed: int = 0) -> Net:
-    """Draw random weights, calibrate the batch norms on a random clip of that shape, and return the model in eval mode.
+def fan_in(layer: nn.Module) -> int:
+    """How many products one output of a convolution or dense layer sums (on average, for a transposed convolution)."""
+    assert isinstance(layer, CONVS | TRANSPOSED | nn.Linear)
+    if isinstance(layer, TRANSPOSED):
+        taps = math.prod(layer.kernel_size) // math.prod(layer.stride)
+        return max(1, layer.in_channels // layer.groups * taps)
+    return layer.weight[0].numel()
 
+
+def randomize(model: Net, shape: Sequence[int], seed: int = 0) -> Net:
+    """Draw random weights, calibrate the batch norms on random clips or images, and return the model in eval mode.
+
+    `shape` is that of the random batch: (N, C, T, H, W) for 3-D networks, (N, C, H, W) for 2-D ones.
     Activations stay near 1 whatever the depth, and no bias, gain, mean or variance is left at its neutral value. Every
     batch norm needs a good many values a channel. Without batch norms, the convolutions themselves are calibrated. The
     global random state is left alone.
     """
     generator = torch.Generator().manual_seed(seed)
     model.eval()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm3d)]
+    norms = [module for module in model.modules() if isinstance(module, NORMS)]
     momenta = [norm.momentum for norm in norms]
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, nn.Conv3d | nn.Linear):
-                module.weight.normal_(0, math.sqrt(2 / module.weight[0].numel()), generator=generator)
+            if isinstance(module, CONVS | TRANSPOSED | nn.Linear):
+                module.weight.normal_(0, math.sqrt(2 / fan_in(module)), generator=generator)
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1, generator=generator)
         for norm in norms:
@@ -63,7 +76,7 @@ def randomize(model: Net, shape: Sequence[int], seed: int = 0) -> Net:
             norm.reset_running_stats()
             norm.momentum = None  # the statistics of this batch alone
             norm.train()
-        convs = [module for module in model.modules() if isinstance(module, nn.Conv3d) and not norms]
+        convs = [module for module in model.modules() if isinstance(module, CONVS) and not norms]
         hooks = [conv.register_forward_hook(calibrate) for conv in convs]
         model(random_clip(shape, seed))
         for hook in hooks:

@@ -19,6 +19,7 @@ _CHANNELS_SECOND = {
     "BatchNormalization",
 }
 _SAME_AXES = {"Identity", "Dropout", "Cast", "Relu", "Clip", "Add", "Sub", "Mul", "Div", "Pad", "Slice"}
+_SAME_AXES |= {"Resize", "Upsample"}
 Layout = tuple[int | None, ...]
 
 

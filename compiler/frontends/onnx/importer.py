@@ -24,6 +24,7 @@ from .problems import DependsOnRefused, Refusal, Report
 from .read import DEFAULT_DOMAINS, opset_of
 from .reasons import reason
 from .sizes import BOUNDS
+from .spellings import restore
 from .wiring import BrokenWiring, execution_order, index_readers, initializer_names, names_read
 
 Scope = MutableMapping[str, Operand]
@@ -62,7 +63,7 @@ class Importer:
         faults = [f"there are two {what}s {name!r}" for what, names in (("input", inputs), ("output", outputs))
                   for name in dict.fromkeys(names) if names.count(name) > 1]  # fmt: skip
         try:
-            nodes = execution_order(graph.node, defined, outputs)
+            nodes = execution_order(restore(graph, self.path.parent), defined, outputs)
         except BrokenWiring as broken:
             faults += broken.faults
             nodes = []

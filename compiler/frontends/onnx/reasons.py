@@ -18,7 +18,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "Attention": ("it multiplies computed values by one another", "use convolutional or dense layers instead"),
     "BatchNormalization": (_NORM, "call model.eval() before exporting"),
     "InstanceNormalization": (_NORM, "use BatchNorm, which is constant after training"),
-    "Resize": ("interpolation has no counterpart", "use ConvTranspose, or resize the input on the host"),
+    "GridSample": ("interpolation has no counterpart", "use ConvTranspose, or resize the input on the host"),
     "QuantizeLinear": (_QUANT, _QUANT_HINT),
     "GreaterOrEqual": ("comparisons make spikes or masks at run time", _SPIKES),
     "Where": (_GATE, "choose with constants only, or restructure the model"),
@@ -42,7 +42,7 @@ _SAME: dict[str, str] = {
         ("LayerNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"),
         "InstanceNormalization",
     ),
-    **dict.fromkeys(("Upsample", "GridSample", "AffineGrid", "DepthToSpace", "SpaceToDepth"), "Resize"),
+    **dict.fromkeys(("AffineGrid", "DepthToSpace", "SpaceToDepth"), "GridSample"),
     **dict.fromkeys(
         ("DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
         "QuantizeLinear",
@@ -54,7 +54,7 @@ _SAME: dict[str, str] = {
     "Min": "Max",
     **dict.fromkeys(("ScatterElements", "Scatter", "GatherND", "GatherElements"), "ScatterND"),
 }
-_ACTIVATIONS = ["Elu", "Celu", "Selu", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Exp", "Log", "Sin", "Cos"]
+_ACTIVATIONS = ["ThresholdedRelu", "Exp", "Log", "Sin", "Cos"]
 
 
 def reason(op: str) -> tuple[str, str]:

@@ -93,7 +93,7 @@ BOUNDS: dict[str, Bound] = (
         _broadcast,
         "Abs Add And Cast CastLike Ceil Clip Cos Div Equal Erf Exp Floor Greater GreaterOrEqual IsInf "
         "IsNaN Less LessOrEqual Log Max Mean Min Mod Mul Neg Not Or Pow Reciprocal Relu Round Sigmoid Sign Sin "
-        "Sqrt Sub Sum Tanh Where Xor",
+        "Softplus Softsign Sqrt Sub Sum Tanh Where Xor",
     )
     | _bounds(
         _total,

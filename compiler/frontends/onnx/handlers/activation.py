@@ -6,6 +6,7 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Activation, Add, Clip, Mul, Relu
+from ....ir.ops.activation import SELU_ALPHA, SELU_GAMMA
 from ..call import Call, as_float32
 
 
@@ -19,6 +20,38 @@ def tanh(call: Call) -> Value:
 
 def erf(call: Call) -> Value:
     return call.emit(Activation("erf"), call.value())
+
+
+def softplus(call: Call) -> Value:
+    return call.emit(Activation("softplus"), call.value())
+
+
+def softsign(call: Call) -> Value:
+    return call.emit(Activation("softsign"), call.value())
+
+
+def mish(call: Call) -> Value:
+    return call.emit(Activation("mish"), call.value())
+
+
+def elu(call: Call) -> Value:
+    return call.emit(Activation("elu", call.finite("alpha", 1.0)), call.value())
+
+
+def celu(call: Call) -> Value:
+    alpha = call.finite("alpha", 1.0)
+    call.require(alpha > 0, "NMC-I011", f"its alpha is {alpha}, only positive ones make an activation")
+    return call.emit(Activation("celu", alpha), call.value())
+
+
+def selu(call: Call) -> Value:
+    """gamma · elu(x) with alpha: one op for the constants everybody uses."""
+    alpha, gamma = call.finite("alpha", SELU_ALPHA), call.finite("gamma", SELU_GAMMA)
+    x = call.value()
+    if (alpha, gamma) == (SELU_ALPHA, SELU_GAMMA):
+        return call.emit(Activation("selu"), x)
+    bent = call.emit(Activation("elu", alpha), x, part="elu")
+    return call.emit(Mul(), bent, call.weight("gamma", np.array(gamma, np.float32)))
 
 
 def leaky_relu(call: Call) -> Value:
@@ -63,9 +96,4 @@ def gelu(call: Call) -> Value:
 def swish(call: Call) -> Value:
     """x · sigmoid(alpha · x)."""
     alpha = call.finite("alpha", 1.0)
-    x = call.value()
-    if alpha == 1.0:
-        return call.emit(Activation("silu"), x)
-    scaled = call.emit(Mul(), x, call.weight("alpha", np.array(alpha, np.float32)), part="scaled")
-    gate = call.emit(Activation("sigmoid"), scaled, part="gate")
-    return call.emit(Mul(), x, gate)
+    return call.emit(Activation("silu") if alpha == 1.0 else Activation("swish", alpha), call.value())

@@ -107,6 +107,20 @@ def div(call: Call) -> Value:
     return call.emit(Mul(), a, _factor(call, 1 / divisor))
 
 
+def pow_(call: Call) -> Value:
+    """x², x³ as products; x¹ is x."""
+    exponent = call.constant(1, "exponent")
+    why = f"its exponents have shape {list(exponent.shape)}"
+    call.require(exponent.size == 1 and exponent.ndim <= call.value().type.rank, "NMC-I011", why, "use one exponent")
+    power = float(exponent.reshape(-1)[0])
+    why, hint = f"its exponent is {power:g}", "exponents 1, 2 and 3 are imported"
+    call.require(power in (1, 2, 3), "NMC-I011", why, hint)
+    x = result = call.value()
+    for i in range(2, int(power) + 1):
+        result = call.emit(Mul(), result, x, part="" if i == power else "squared")
+    return result
+
+
 def batch_norm(call: Call) -> Value:
     call.ignore("momentum")
     training = call.opset >= 14 and call.flag("training_mode")
