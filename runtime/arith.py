@@ -5,11 +5,14 @@ All functions take anything numpy can turn into an array and work on int64 (floa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+EXACT_FLOAT64 = 2**53
 
 
 def saturate(x: ArrayLike, bits: int) -> Ints:
@@ -92,3 +95,20 @@ def div_round_half_up(v: ArrayLike, r: ArrayLike) -> Ints:
 def unary_count(v: ArrayLike, r: ArrayLike, levels: int) -> Ints:
     """How often a unary neuron fires: clip((v + r//2) // r, 0, levels), v the sum it holds, r its ramp."""
     return np.clip(div_round_half_up(v, r), 0, levels)
+
+
+def exact_matmul(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """a @ b, exact for integers (modulo 2^64): in float64 where no partial sum can leave its 53 bits, else in int64.
+
+    numpy has no fast product of integers; its float one is many times faster. Products with floats are np.matmul's.
+    """
+    if a.dtype.kind == "f" or b.dtype.kind == "f":
+        return np.matmul(a, b)
+    if _peak(a) * _peak(b) * a.shape[-1] <= EXACT_FLOAT64:
+        return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+    return np.matmul(a.astype(np.int64), b.astype(np.int64))
+
+
+def _peak(x: NDArray[Any]) -> int:
+    """The largest |x| of integers; unlike np.abs, also right for the lowest one of their type."""
+    return max(int(x.max(initial=0)), -int(x.min(initial=0)))

@@ -1,4 +1,4 @@
-"""The reference machine against golden vectors of single Akida layers, to the bit."""
+"""The reference machine against golden vectors of Akida layers and programs, to the bit."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from akida_onnx import run_onnx
 
-from nmc.runtime.program import AkidaProgram, GraphInput, GraphOutput, Layer
+from nmc.runtime.program import AkidaProgram, GraphInput, GraphOutput, Layer, load
 from nmc.runtime.program.akida_check import validate
-from nmc.runtime.program.akida_kinds import PARAMETERS, TEMPORAL
-from nmc.runtime.program.akida_shapes import signals
+from nmc.runtime.program.akida_kinds import PARAMETERS, TEMPORAL, WORDS
+from nmc.runtime.program.akida_shapes import hosted, signals
 from nmc.runtime.reference.akida import AkidaMachine
 
 pytestmark = pytest.mark.golden
 
 FOLDER = Path(__file__).parent / "golden" / "akida"
-CASES = sorted(path.stem for path in FOLDER.glob("*.npz"))
+FILES = sorted(path.stem for path in FOLDER.glob("*.npz"))
+PROGRAMS = [name for name in FILES if name.startswith("program_")]
+# The single layers: those of an independent implementation in numpy, and those that onnxruntime evaluated.
+OURS = [name for name in FILES if name.startswith(("concat_", "dequantizer_", "quantizer_"))]
+CASES = [name for name in FILES if name not in PROGRAMS + OURS]
 # What the files leave out because it is the same everywhere.
-CONSTANT = {"weights_bits": 8, "pool_size": -1, "pool_stride": -1}
+CONSTANT = {"weights_bits": 8, "pool_size": -1, "pool_stride": -1, "input_bits": 8, "channels_first": False}
 
 
 def golden(name: str) -> dict[str, Any]:
@@ -28,50 +33,106 @@ def golden(name: str) -> dict[str, Any]:
         return dict(file)
 
 
+def stored_program(case: dict[str, Any], folder: Path) -> AkidaProgram:
+    path = folder / "program.nmc"
+    path.write_bytes(case["program"].tobytes())
+    program = load(path)
+    assert isinstance(program, AkidaProgram)
+    return program
+
+
+def operands(case: dict[str, Any]) -> list[Any]:
+    """What the host feeds: (N, X, Y, C) for each input of the layer."""
+    if "input_0" in case:
+        return [case[name] for name in sorted(case) if name.startswith("input_")]
+    return list(case["input"]) if case["layer"] == "Add" else [case["input"]]
+
+
 def program_of(case: dict[str, Any]) -> AkidaProgram:
-    """The layer as a program: behind InputData, unless it takes the host's pixels itself."""
-    kind, frames = str(case["layer"]), case["input"]
-    x, y, c = frames.shape[-3:]
-    given = {**CONSTANT, **json.loads(str(case["parameters"])), "input_x": x, "input_y": y, "input_channels": c}
-    given["filters"] = given["units"] = case["output"].shape[-1]
-    pixels = kind == "InputConv2D"
-    sources = [] if pixels else ["a", "b"] if kind == "Add" else ["a"]
-    frame = {"input_width": x, "input_height": y, "input_channels": c, "input_bits": 8, "input_signed": True}
+    """The layer as a program: behind InputData, unless it takes what the host has."""
+    kind, fed = str(case["layer"]), operands(case)
+    direct = kind in ("InputConv2D", "Quantizer")
+    given = CONSTANT | json.loads(str(case["parameters"]))
+    sources: dict[str, Layer] = {}
+    for name, frames in zip("abc", fed, strict=False):
+        x, y, c = frames.shape[1:]
+        given |= {"input_x": x, "input_y": y, "input_width": x, "input_height": y, "input_channels": c}
+        frame = {key: given[key] for key in ("input_width", "input_height", "input_channels", "input_bits")}
+        sources[name] = Layer(name, "InputData", (), {**frame, "input_signed": given["input_bits"] > 4})
+    if "var_weights" in case:
+        given["filters"] = given["units"] = case["var_weights"].shape[-1]
     layer = Layer(
         "layer",
         kind,
-        tuple(sources),
+        () if direct else tuple(sources),
         {name: given[name] for name in PARAMETERS[kind]},
         {name.removeprefix("var_"): array for name, array in case.items() if name.startswith("var_")},
     )
-    layers = (*(Layer(name, "InputData", (), frame) for name in sources), layer)
-    inputs = tuple(GraphInput(name, name, (x, y, c), -1, "HWC", 1.0, 0, 8, not pixels) for name in sources or ["layer"])
-    shape = case["output"].shape[1:]
+    layers = (layer,) if direct else (*sources.values(), layer)
+    hosts = [(entry.name, hosted(entry)) for entry in layers if not entry.inbounds]
+    inputs = tuple(GraphInput(n, n, s.shape, -1, "HWC", 1.0, 0, s.bits, s.signed) for n, s in hosts)
+    shape = signals(AkidaProgram(layers, inputs, ()))["layer"].shape
     return AkidaProgram(layers, inputs, (GraphOutput("y", "layer", shape, "HWC"),))
 
 
-def test_all_cases_are_here() -> None:
+def test_all_files_are_here() -> None:
     assert len(CASES) == 80
+    assert len(OURS) == 14
+    assert len(PROGRAMS) == 7
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES + OURS)
 def test_every_output(name: str) -> None:
     case = golden(name)
     program = program_of(case)
     validate(program)
-    kind = program.layers[-1].kind
-    operands = case["input"] if kind == "Add" else case["input"][None]
-    fed = {entry.layer: operand for entry, operand in zip(program.inputs, operands, strict=True)}
-    if kind in TEMPORAL:
+    fed = {entry.layer: frames for entry, frames in zip(program.inputs, operands(case), strict=True)}
+    if program.layers[-1].kind in TEMPORAL:
         machine = AkidaMachine(program)
-        outputs = [machine.step({"a": frame[None]})["layer"][0] for frame in fed["a"]]
+        outputs = np.stack([machine.step({"a": frame[None]})["layer"][0] for frame in fed["a"]])
     else:
-        machine = AkidaMachine(program, len(operands[0]))
+        machine = AkidaMachine(program, len(case["output"]))
         outputs = machine.step(fed)["layer"]
+    assert outputs.dtype == case["output"].dtype
     np.testing.assert_array_equal(outputs, case["output"])
     signal = signals(program)["layer"]
     assert signal.shape == case["output"].shape[1:]
     assert signal.signed == json.loads(str(case["parameters"]))["signed"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_output_in_onnxruntime(name: str) -> None:
+    """What evaluates our own vectors agrees with the others."""
+    case = golden(name)
+    program = program_of(case)
+    temporal = program.layers[-1].kind in TEMPORAL
+    split = [frames[None] if temporal else frames[:, None] for frames in operands(case)]
+    fed = {entry.layer: frames for entry, frames in zip(program.inputs, split, strict=True)}
+    found = run_onnx(program, fed)["layer"]
+    np.testing.assert_array_equal(found.reshape(case["output"].shape), case["output"])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_layer_of_a_program(name: str, tmp_path: Path) -> None:
+    case = golden(name)
+    program = stored_program(case, tmp_path)
+    fed = {layer.name: case[f"input_{layer.name}"] for layer in program.layers if not layer.inbounds}
+    streams, frames = next(iter(fed.values())).shape[:2]
+    machine = AkidaMachine(program, streams)
+    for j in range(frames):
+        results = machine.step({name: array[:, j] for name, array in fed.items()})
+        assert len(results) == len(program.layers)
+        for layer, values in results.items():
+            expected = case[f"output_{layer}"]
+            assert values.dtype == expected.dtype
+            np.testing.assert_array_equal(values, expected[:, j], err_msg=f"frame {j}, layer {layer}")
+
+
+def test_the_programs_have_all_there_is(tmp_path: Path) -> None:
+    layers = [layer for name in PROGRAMS for layer in stored_program(golden(name), tmp_path).layers]
+    assert {layer.kind for layer in layers} == set(PARAMETERS)
+    for parameter, words in WORDS.items():
+        assert {layer.parameters.get(parameter) for layer in layers} == {None, *words}
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "btc" in name])

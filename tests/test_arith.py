@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from nmc.runtime import arith
 
@@ -88,6 +89,49 @@ def test_div_round_half_up_is_the_nearest_integer_ties_upwards(v: int, r: int) -
 @given(st.integers(-(2**62), 2**62), st.integers(1, 2**40), st.integers(1, 4096))
 def test_unary_count(v: int, r: int, levels: int) -> None:
     assert arith.unary_count(v, r, levels) == min(max((v + r // 2) // r, 0), levels)
+
+
+@st.composite
+def factors(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Two matrices whose product fits int64; its sums lie below 2^53, around it or beyond."""
+    rows, inner, columns = draw(st.integers(0, 3)), draw(st.integers(1, 8)), draw(st.integers(1, 3))
+    narrow = hnp.arrays(np.int8, (rows, inner))
+    border = st.sampled_from([2**26, 2**27]).flatmap(lambda v: st.sampled_from([v - 1, v, v + 1, -v, 1 - v, 0, 1]))
+    wide = hnp.arrays(np.int64, (rows, inner), elements=border | st.integers(-(2**30), 2**30))
+    return draw(narrow | wide), draw(hnp.arrays(np.int64, (inner, columns), elements=border))
+
+
+@given(factors())
+def test_exact_matmul_is_the_product_of_integers(matrices: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = matrices
+    product = arith.exact_matmul(a, b)
+    assert product.dtype == np.int64
+    assert product.tolist() == (a.astype(object) @ b.astype(object)).tolist()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([2**26, 2**26], [2**26, 2**26], 2**53),
+        ([2**27, 1], [2**26, 1], 2**53 + 1),
+        ([2**27 + 1, 1], [2**27 + 1, 1], (2**27 + 1) ** 2 + 1),
+    ],
+)
+def test_exact_matmul_at_the_limit_of_floats(a: list[int], b: list[int], expected: int, sign: int) -> None:
+    assert arith.exact_matmul(sign * np.array(a), np.array(b)) == sign * expected
+
+
+def test_exact_matmul_sees_the_lowest_integer() -> None:
+    lowest, factor = np.array([[-(2**63), 1]]), np.array([[1], [1]])
+    assert arith.exact_matmul(lowest, factor) == -(2**63) + 1
+    assert arith.exact_matmul(np.array([[-128]], np.int8), np.array([[-128]], np.int8)) == 2**14
+
+
+def test_exact_matmul_leaves_floats_to_numpy() -> None:
+    product = arith.exact_matmul(np.array([[0.5]], np.float32), np.array([[3]], np.int8))
+    assert product.dtype == np.float32
+    assert product == 1.5
 
 
 def test_arrays_broadcast() -> None:

@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..arith import Ints
+from ..arith import Ints, exact_matmul
 from ..program.akida import Layer
 from ..program.akida_shapes import padding, windows
 
@@ -32,7 +32,7 @@ def depthwise_conv2d(x: Ints, layer: Layer) -> Ints:
 def buffer_temp_conv(fifo: Ints, layer: Layer) -> Ints:
     """out[x, y, f] = Σ fifo[x, y, t, c] · w[t·C + c, f]; fifo (N, X, Y, T, C), oldest frame first."""
     w = layer.variables["weights"][0, 0]
-    return fifo.reshape(*fifo.shape[:3], len(w)) @ w
+    return exact_matmul(fifo.reshape(*fifo.shape[:3], len(w)), w)
 
 
 def depthwise_buffer_temp_conv(fifo: Ints, layer: Layer) -> Ints:
@@ -42,19 +42,19 @@ def depthwise_buffer_temp_conv(fifo: Ints, layer: Layer) -> Ints:
 
 def dense1d(x: Ints, layer: Layer) -> Ints:
     """out[f] = Σ in[e] · w[e, f], e counting through X, Y, C; x (N, 1, 1, In)."""
-    return x @ layer.variables["weights"]
+    return exact_matmul(x, layer.variables["weights"])
 
 
 def conv2d_transpose(x: Ints, layer: Layer) -> Ints:
     """full[2x + i, 2y + j, f] = Σ in[x, y, c] · w[i, j, c, f], cropped to twice the size."""
     w = layer.variables["weights"]
-    return _spread(lambda i, j: x @ w[i, j], len(w))
+    return _spread(lambda i, j: exact_matmul(x, w[i, j]), (*x.shape[:3], w.shape[3]), len(w))
 
 
 def depthwise_conv2d_transpose(x: Ints, layer: Layer) -> Ints:
     """The same channel by channel: full[2x + i, 2y + j, c] = Σ in[x, y, c] · w[i, j, c]."""
     w = layer.variables["weights"][..., 0]
-    return _spread(lambda i, j: x * w[i, j], len(w))
+    return _spread(lambda i, j: x * w[i, j], x.shape, len(w))
 
 
 SUMS: dict[str, Callable[[Ints, Layer], Ints]] = {
@@ -78,7 +78,7 @@ def max_pool(x: Ints, size: int, stride: int, mode: str) -> Ints:
 def _correlate(x: Ints, w: Ints, layer: Layer, fill: Ints | int) -> Ints:
     p = layer.parameters
     cells = _cells(x, p["kernel_size"], p["kernel_stride"], p["padding"], fill)
-    return reduce(np.add, (part @ w[i, j] for i, j, part in cells))
+    return reduce(np.add, (exact_matmul(part, w[i, j]) for i, j, part in cells))
 
 
 def _cells(x: Ints, kernel: int, stride: int, mode: str, fill: Ints | int) -> Iterator[tuple[int, int, Ints]]:
@@ -94,9 +94,9 @@ def _cells(x: Ints, kernel: int, stride: int, mode: str, fill: Ints | int) -> It
             yield i, j, padded[:, i : i + across : stride, j : j + down : stride]
 
 
-def _spread(part: Callable[[int, int], Ints], kernel: int) -> Ints:
-    """Windows of stride 2 laid out and added up, `part(i, j)` (N, X, Y, F) being cell (i, j) of all of them."""
-    n, x, y, f = part(0, 0).shape
+def _spread(part: Callable[[int, int], Ints], shape: tuple[int, ...], kernel: int) -> Ints:
+    """Windows of stride 2 laid out and added up; `part(i, j)`, of shape (N, X, Y, F), is cell (i, j) of all of them."""
+    n, x, y, f = shape
     full = np.zeros((n, 2 * x + kernel, 2 * y + kernel, f), np.int64)
     for i in range(kernel):
         for j in range(kernel):

@@ -7,21 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ....runtime.arith import exact_matmul
 from ..types import TensorType
 from .base import Array, Op, register, require, result_dtype, working
 from .window import Ints, Pads, check_windows, output_sizes, taps
-
-EXACT_FLOAT64 = 2.0**53
-
-
-def matmul(a: Array, b: Array) -> Array:
-    """a @ b, exact for integers: through float64 where no partial sum can leave its 53 bits, else in int64."""
-    if a.dtype.kind == "f" or b.dtype.kind == "f":
-        return np.matmul(a, b)
-    peak = float(np.abs(a).max(initial=0)) * float(np.abs(b).max(initial=0)) * a.shape[-1]
-    if peak < EXACT_FLOAT64:
-        return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
-    return np.matmul(a, b)
 
 
 def _check_bias(bias: TensorType | None, channels: int) -> None:
@@ -68,7 +57,7 @@ class Conv(Op):
         split = weight.reshape(self.groups, weight.shape[0] // self.groups, *weight.shape[1:])
         y: Array | None = None
         for position, view in taps(x, kernel, self.stride, self.dilation, out):
-            term = matmul(split[(..., *position)], view.reshape(groups))
+            term = exact_matmul(split[(..., *position)], view.reshape(groups))
             y = term if y is None else y + term
         assert y is not None
         y = y.reshape(n, -1, *out)
@@ -120,7 +109,7 @@ output_pads=(0, 0)}
         out = weight.shape[1] * self.groups
         full = np.zeros((n, out, *self.full_sizes(positions, kernel)), np.result_type(x, weight))
         for position, view in taps(full, kernel, self.stride, self.dilation, positions):
-            view += matmul(split[(..., *position)], flat).reshape(n, out, *positions)
+            view += exact_matmul(split[(..., *position)], flat).reshape(n, out, *positions)
         cut = tuple(slice(b, size - e) for (b, e), size in zip(self.pads, full.shape[2:], strict=True))
         y = full[(slice(None), slice(None), *cut)]
         return y if bias is None else y + working(bias).reshape(-1, *(1,) * len(kernel))
@@ -145,7 +134,7 @@ class Dense(Op):
         return TensorType((*x.shape[:-1], weight.shape[0]), result_dtype(x, weight), x.axes)
 
     def evaluate(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        y = matmul(working(x), working(weight).T)
+        y = exact_matmul(working(x), working(weight).T)
         return y if bias is None else y + working(bias)
 
 
