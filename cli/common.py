@@ -6,7 +6,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -86,6 +87,21 @@ def _internal(error: Exception) -> Diagnostic:
         why="this is a bug in nmc, not in your input",
         hint="report it with the traceback that NMC_TRACEBACK=1 shows",
     )
+
+
+@contextmanager
+def progress_bar(visible: bool, what: str) -> Iterator[Callable[[int, int], object] | None]:
+    """A callback (done, total) that draws a bar on standard error, None where nobody would see it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not visible or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

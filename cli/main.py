@@ -9,7 +9,11 @@ import click
 
 # name → (what it does, module of cli/commands that holds a click command `command`)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("Show what keeps a network from running on a target.", "check"),
     "compile": ("Compile a network to a program for a target.", "compile"),
+    "evaluate": ("Measure how often a program decides as labelled, and as the float model.", "evaluate"),
+    "export": ("Write a program in a format of its target's vendor.", "export"),
+    "import": ("Read a vendor's file as a program.", "import_"),
     "inspect": ("Show what a program holds: layers, memory, schedule.", "inspect"),
     "passes": ("List passes with their options, and targets' pipelines.", "passes"),
     "simulate": ("Run a program on inputs, to the bit as the chip would.", "simulate"),

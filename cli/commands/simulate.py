@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ..common import Output, nmc_command
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ..common import Output, nmc_command, progress_bar
 
 SHOWN_SAMPLES = 5
 SHOWN_ELEMENTS = 10
-
-
-@contextmanager
-def progress_bar(visible: bool, what: str) -> Iterator[Callable[[int, int], object] | None]:
-    """A callback (done, total) that draws a bar on standard error, None where nobody would see it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not visible or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @nmc_command("simulate")

@@ -33,6 +33,9 @@ CODES: dict[str, str] = {
     "NMC-F012": "an index points outside what it counts",
     "NMC-F013": "a value lies outside its range",
     "NMC-F014": "a file cannot be written",
+    "NMC-F020": "the file is not an Akida JSON file",
+    "NMC-F021": "a layer, parameter or variable of an Akida JSON file is unknown or malformed",
+    "NMC-F022": "the host file beside an Akida JSON file is malformed or does not belong to it",
     "NMC-R001": "the input file does not exist or cannot be read",
     "NMC-R002": "the input file is damaged or of an unknown kind",
     "NMC-R003": "an array of the input file holds Python objects or a dtype numpy does not have",
@@ -42,6 +45,11 @@ CODES: dict[str, str] = {
     "NMC-R007": "an input holds NaN or infinity",
     "NMC-R008": "the program asks for noise, which the simulator does not model",
     "NMC-R009": "there is no such engine",
+    "NMC-R020": "labels are missing, not whole numbers, not one for each sample, or not among the network's classes",
+    "NMC-R021": "a frame, a folder of frames, or a line of a list of labels or classes is missing or malformed",
+    "NMC-R022": "the package that reads images is not installed",
+    "NMC-R023": "the output with the class scores is not named, unknown, or holds no class scores",
+    "NMC-R024": "the float model cannot be run on these samples, or lacks the program's output",
 }
 """What each code of the program file (F) and of running a program (R) means. The compiler keeps a table of its own."""
 
