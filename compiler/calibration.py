@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .diagnostics import NmcError, bad_file
-from .ir import Graph
+from .ir import Graph, TensorType
 
 Array = np.ndarray[Any, Any]
 SYNTHETIC_SAMPLES = 64
@@ -27,25 +27,33 @@ def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
 
 def check_samples(graph: Graph, given: Mapping[str, Array] | Array) -> dict[str, Array]:
     """The samples by input name in float64; NmcError NMC-Q001 unless each has shape (samples, *sample shape), the same
-    number of samples ≥ 1, and finite numbers."""
+    number of samples ≥ 1, and finite numbers.
+
+    For an input with a time axis the array may also hold frames, (frames, *shape without time), at least as many as a
+    clip has: they are cut into clips one after the other, the last of which overlaps the one before if need be.
+    """
     if isinstance(given, Mapping):
         named = dict(given)
     else:
         named = {value.name: given for value in graph.inputs[:1]}
-    wanted = {value.name: value.type.shape[1:] for value in graph.inputs}
+    wanted = {value.name: value.type for value in graph.inputs}
     if len(named) == 1 and len(wanted) == 1:
         named = dict(zip(wanted, named.values(), strict=True))
     if named.keys() != wanted.keys():
         raise _wrong(f"arrays {sorted(named)} for inputs {sorted(wanted)}", "one array per input, under its name")
-    checked = {name: _check_array(name, np.asarray(named[name]), shape) for name, shape in wanted.items()}
+    checked = {name: _check_array(name, np.asarray(named[name]), type) for name, type in wanted.items()}
     if len({len(array) for array in checked.values()}) > 1:
         raise _wrong("the inputs have different numbers of samples")
     return checked
 
 
-def _check_array(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+def _check_array(name: str, array: Array, type: TensorType) -> Array:
+    shape = type.shape[1:]
     if array.dtype.kind not in "fiub":
         raise _wrong(f"input {name!r} has dtype {array.dtype}", "numbers: float, int, uint or bool")
+    time = type.axis("T")
+    if time is not None and array.shape[1:] == (*type.shape[1:time], *type.shape[time + 1 :]):
+        array = _clips(name, array, type.shape[time], time)
     if array.shape[1:] != shape or len(array) < 1:
         expected = ", ".join(map(str, ("samples", *shape)))
         raise _wrong(f"input {name!r} has shape {array.shape}, expected ({expected})")
@@ -53,6 +61,14 @@ def _check_array(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     if not np.isfinite(array).all():
         raise _wrong(f"input {name!r} holds NaN or infinity")
     return array
+
+
+def _clips(name: str, frames: Array, length: int, time: int) -> Array:
+    """Frames of one stream as clips of that many."""
+    if len(frames) < length:
+        raise _wrong(f"input {name!r} has {len(frames)} frames, a clip has {length}")
+    starts = [*range(0, len(frames) - length, length), len(frames) - length]
+    return np.stack([np.moveaxis(frames[start : start + length], 0, time - 1) for start in starts])
 
 
 def _wrong(why: str, hint: str = "") -> NmcError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from .calibration import check_samples, synthetic_samples
+from .diagnostics import Exit, NmcError
 from .frontends import Shapes, read_model
 from .ir import Graph, print_graph
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
 from .pipeline import parse_pipeline, print_pipeline
-from .target import find_target, make_options
+from .target import DeviceTarget, find_target, make_options
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -28,6 +29,7 @@ class Compilation:
 
     imported  the graph as the front end read it; lowered: the last graph, which the program equals bit for bit
     records   what each pass did; declined: rewrites not done and why; warnings: sentences for the user
+    reports   what passes and the lowering measured, by name
     """
 
     program: Any
@@ -36,6 +38,7 @@ class Compilation:
     records: tuple[PassRecord, ...]
     declined: tuple[Declined, ...]
     warnings: tuple[str, ...]
+    reports: dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -88,18 +91,23 @@ def compile_verbose(
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     manager: Manager | None = None,
+    progress: Callable[[int, int], object] | None = None,
     **options: Any,
 ) -> Compilation:
     """Compile `model` (a file, or a graph in stage `imported`) for a target; see `compile_model` for the arguments.
 
-    `manager` carries the debugging switches (verify_each, dump_ir, print_after).
+    `manager` carries the debugging switches (verify_each, dump_ir, print_after); `progress` is called with (steps done,
+    steps in all) while calibration samples run.
     """
     backend = find_target(target)
     settings = make_options(backend, options)
-    pipeline = backend.pipeline(settings) if passes is None else parse_pipeline(passes, backend.passes)
     imported = model if isinstance(model, Graph) else read_model(Path(model), input_shapes)
+    if passes is None:
+        pipeline = backend.pipeline(settings, any(v.type.axis("T") is not None for v in imported.inputs))
+    else:
+        pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
-    context = Context()
+    context = Context(progress=progress or (lambda done, total: None))
     if calibration is None:
         context.samples, warning = synthetic_samples(graph)
         context.warnings.append(warning)
@@ -119,7 +127,19 @@ def compile_verbose(
         "calibration": "synthetic" if calibration is None else _samples_digest(context.samples),
     }
     program = backend.lower(graph, settings, context, provenance)
-    return Compilation(program, imported, graph, tuple(records), tuple(context.declined), tuple(context.warnings))
+    if isinstance(backend, DeviceTarget) and (found := backend.lint(program, settings.device)):
+        if "device" in options:
+            raise NmcError(found, Exit.LIMIT)
+        context.warnings.append(f"{len(found)} limits of device {settings.device} are exceeded: `nmc check` lists them")
+    return Compilation(
+        program,
+        imported,
+        graph,
+        tuple(records),
+        tuple(context.declined),
+        tuple(context.warnings),
+        context.reports,
+    )
 
 
 def compile_model(

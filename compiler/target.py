@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from .diagnostics import usage
+from .diagnostics import Diagnostic, usage
 from .ir import Graph
 from .passes.base import Context, Pass
 from .pipeline import load_class, nearest
@@ -18,7 +19,8 @@ class Target(Protocol):
     """A backend's entry: its option record, its pipeline for those options, and the lowering of the last graph.
 
     `options` is a frozen dataclass with defaults whose constructor raises ValueError for values out of range.
-    `passes` are the backend's own passes (name → "module:Class").
+    `passes` are the backend's own passes (name → "module:Class"). `pipeline` is for networks with or without a time
+    axis (`temporal`).
     """
 
     name: ClassVar[str]
@@ -26,11 +28,33 @@ class Target(Protocol):
     options: ClassVar[type[Any]]
     passes: ClassVar[Mapping[str, str]]
 
-    def pipeline(self, options: Any) -> tuple[Pass, ...]: ...
+    def pipeline(self, options: Any, temporal: bool = False) -> tuple[Pass, ...]: ...
 
     def lower(self, graph: Graph, options: Any, context: Context, provenance: dict[str, Any]) -> Any: ...
 
     def facts(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class LayerDiagnostic(Diagnostic):
+    """A diagnostic about a layer of a program. `row` has its cells for a table, by column."""
+
+    row: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class DeviceTarget(Protocol):
+    """What a target offers beside `Target` if programs can be held against the limits of single devices.
+
+    `devices` are their names, the default first. `lint` finds every limit that a program exceeds, `not_checked` says
+    in sentences what that leaves out; both raise NmcError NMC-T003 for a device that they do not know.
+    """
+
+    devices: ClassVar[tuple[str, ...]]
+
+    def lint(self, program: Any, device: str) -> list[LayerDiagnostic]: ...
+
+    def not_checked(self, device: str) -> tuple[str, ...]: ...
 
 
 def target_names() -> list[str]:

@@ -657,7 +657,9 @@ def test_raw_synapses_without_a_number(weight: float) -> None:
 
 def test_every_code_is_listed_and_used() -> None:
     folder = Path(runtime.__file__).parent
-    sources = [path.read_text() for path in sorted(folder.rglob("*.py")) if path.name != "diagnostics.py"]
+    tops = (folder, folder.parent / "backends")
+    paths = [path for top in tops for path in sorted(top.rglob("*.py")) if path.name != "diagnostics.py"]
+    sources = [path.read_text() for path in paths]
     used = {f"NMC-{code}" for text in sources for code in re.findall(r'"(?:NMC-)?([FR]\d{3})"', text)}
     assert used == set(CODES)
 

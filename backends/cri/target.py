@@ -63,7 +63,7 @@ class CriTarget:
         "quantize-cri": "nmc.backends.cri.quantize:QuantizeCri",
     }
 
-    def pipeline(self, options: CriOptions) -> tuple[Pass, ...]:
+    def pipeline(self, options: CriOptions, temporal: bool = False) -> tuple[Pass, ...]:
         return (Canonicalize(), FoldBatchNorm(), ExpandBatchNorm(), CriTerms(), options.quantize())
 
     def lower(self, graph: Graph, options: CriOptions, context: Context, provenance: dict[str, Any]) -> CriProgram:

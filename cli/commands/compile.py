@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..common import Output, nmc_command
+from ..common import Output, nmc_command, progress_bar
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -33,10 +33,16 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     "--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="Shape of an input that the file leaves open."
 )
 @click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
-@click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
-@click.option("--timesteps", type=int, help="Levels of an activation and timesteps of its spike train.")
+@click.option("--profile", help="cri: build of the machine, e.g. sim or hw2024.")
+@click.option("--timesteps", type=int, help="cri: levels of an activation and timesteps of its spike train.")
 @click.option("--ranges", help="How calibration gives ranges: minmax, percentile or mse.")
-@click.option("--readout", help="potential (exact integers) or count (spike counts).")
+@click.option("--readout", help="cri: potential (exact integers) or count (spike counts).")
+@click.option("--device", help="akida: device whose limits the program must keep, e.g. TwoNodesIPv2.")
+@click.option("--causal", help="akida: delay (layers that look ahead make outputs late) or strict (refuse them).")
+@click.option("--weight-bits", type=int, help="akida: 8 or 4.")
+@click.option("--activation-bits", type=int, help="akida: 8 or 4.")
+@click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps) or off.")
+@click.option("--bias-correction", help="akida: auto (biases make up for mean errors) or off.")
 @click.option("--passes", help="A pipeline instead of the target's own, e.g. 'canonicalize,fold-batch-norm,…'.")
 @click.option("--verify-each", is_flag=True, help="Compare the network's numbers before and after each pass.")
 @click.option(
@@ -67,15 +73,18 @@ def command(
     start = time.perf_counter()
     samples = None if calibration is None else read_arrays(calibration)
     manager = Manager(verify_each, None, dump_ir, print_after, lambda text: click.echo(text, err=out.as_json))
-    result = compile_verbose(
-        model,
-        target,
-        input_shapes=shapes,
-        calibration=samples,
-        passes=passes,
-        manager=manager,
-        **{name: value for name, value in options.items() if value is not None},
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    with progress_bar(not (out.quiet or out.as_json), "quantizing") as progress:
+        result = compile_verbose(
+            model,
+            target,
+            input_shapes=shapes,
+            calibration=samples,
+            passes=passes,
+            manager=manager,
+            progress=progress,
+            **given,
+        )
     path = output or Path(f"{model.stem}.nmc")
     save(result.program, path)
     seconds = time.perf_counter() - start

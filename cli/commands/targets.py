@@ -20,9 +20,11 @@ def command(out: Output) -> None:
         for target in found:
             click.echo(f"{target.name}: {target.summary}")
             click.echo("  options  " + ", ".join(f"{f.name}={f.default}" for f in fields(target.options)))
-            facts = target.facts()
-            click.echo("  limits   " + ", ".join(f"{name} {value:,}" for name, value in facts["limits"].items()))
-            columns = list(facts["profiles"][0])
-            print_table("", columns, [[p[c] for c in columns] for p in facts["profiles"]])
+            for name, facts in target.facts().items():
+                if isinstance(facts, dict):
+                    click.echo(f"  {name:<8} " + ", ".join(f"{key} {value:,}" for key, value in facts.items()))
+                else:
+                    columns = list(facts[0])
+                    print_table(name, columns, [[row[column] for column in columns] for row in facts])
 
     out.result({"targets": {t.name: {"summary": t.summary, **t.facts()} for t in found}}, show)

@@ -31,12 +31,14 @@ class Context:
     declined  rewrites that were not done, with reasons (`nmc explain` shows them)
     warnings  sentences for the user
     reports   what passes measured: records by pass name
+    progress  called with (steps done, steps in all) by what takes long
     """
 
     samples: Mapping[str, np.ndarray[Any, Any]] | None = None
     declined: list[Declined] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     reports: dict[str, list[Any]] = field(default_factory=dict)
+    progress: Callable[[int, int], object] = lambda done, total: None
 
     def decline(self, pass_name: str, where: str, why: str) -> None:
         entry = Declined(pass_name, where, why)

@@ -1,0 +1,52 @@
+"""Activations as tables of 2,048 entries: entry i + 1024 holds f(i · step), −1024 ≤ i ≤ 1023.
+
+The step is one for all channels, so the sums' units are chosen as step · m · 2^−n. Entries have 14 bits: the table's
+unit is the output's step times m · 2^−n, and the output's scale is exact as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compiler.ir.ops import Op
+from .floats import Array
+from .weights import steps_above
+
+HALF = 1024
+ENTRY = 8191
+FLAT = 2.0**-12
+GRID = 256
+
+
+@dataclass(frozen=True)
+class Table:
+    """entries (2048,) in units of `unit`; m · 2^−n of them are one step of the output."""
+
+    entries: Array
+    unit: float
+    m: float
+    n: float
+
+
+def reach(function: Op, before: float) -> float:
+    """How far from 0 the table has to go, for sums up to ±`before`: where the function stays flat it may end."""
+    before = before or 1.0
+    points = np.linspace(0, before, GRID + 1)[1:]
+    right, left = function.evaluate(points), function.evaluate(-points)
+    peak = max(float(np.abs(right).max()), float(np.abs(left).max())) or 1.0
+    off = np.maximum(np.abs(right - right[-1]), np.abs(left - left[-1])) > FLAT * peak
+    return float(points[min(int(off.nonzero()[0][-1]) + 1, GRID - 1)]) if off.any() else float(points[0])
+
+
+def tabulate(function: Op, step: float, output: float | None) -> Table:
+    """The table for index step `step`; `output` is what one step of the results stands for (times the cells that an
+    average adds up), None where the entries themselves are the results."""
+    values = function.evaluate(np.arange(-HALF, HALF) * step)
+    peak = float(np.abs(values).max(initial=0.0)) or 1.0
+    if output is None:
+        return Table(np.rint(values / (peak / ENTRY)), peak / ENTRY, 1.0, 0.0)
+    steps = steps_above(np.array([peak / ENTRY / output]))
+    unit = output * float(steps.value[0])
+    return Table(np.rint(values / unit), unit, float(steps.m[0]), float(steps.n[0]))

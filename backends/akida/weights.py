@@ -1,0 +1,212 @@
+"""Integers of one neural layer: weights, bias, and the scale that brings its sums to the output's step.
+
+With s_in and s_out the steps of what a layer reads and gives, w its weights and b its bias, all real:
+
+    W[…, f] = round(w[…, f] · s_in / S[f])      B[f] = round(b[f] / S[f]) as int8 · 2^shift
+    out     = round((Σ W·x + B) · m[f] · 2^−n[f])
+
+S[f], the real number that one unit of the sum stands for, is chosen as S = s_out · m · 2^−n exactly, with an 8-bit m,
+and not below max |w · s_in| / 127. So the scale of the output is exactly s_out, whatever m is. Of several such S for
+each filter the one is taken that leaves the least error in the sums on the calibration samples, of weights and bias
+together. An identity layer tries all mantissas; it passes its input on unchanged where the two steps are powers of two apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from ...runtime import arith
+from ...runtime.program.akida_kinds import DEPTHWISE
+from .floats import Array, FloatLayer
+
+CANDIDATES = 8
+BLOCK = 1 << 22
+EXACT = 45
+MOST_RIGHT = 24  # (2^31 − 1) >> 24 = 127: a product that leaves 32 bits is clipped in the output anyway
+TABLE_RIGHT = 21  # likewise for the 11 bits of a table's index
+BIAS_BITS = 24
+COST_MANTISSA = 30
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a layer reads, on the calibration samples, in integers.
+
+    step   real number of one integer: (C,)
+    means  mean of what each weight meets, of the weights' shape without filters (padding included)
+    power  variance of each channel, (C,)
+    zero   the code of real 0 (an image layer's zero point)
+    """
+
+    step: Array
+    means: Array
+    power: Array
+    zero: int = 0
+
+
+@dataclass(frozen=True)
+class Steps:
+    """m · 2^−n with m of 8 bits, n from −23 to a limit; arrays of one entry a filter."""
+
+    m: Array
+    n: Array
+
+    @property
+    def value(self) -> Array:
+        return self.m * 2.0**-self.n
+
+    def later(self, number: int) -> Steps:
+        """The `number`-th larger value."""
+        m = self.m + number
+        over = m > 255
+        return Steps(np.where(over, np.ceil(m / 2), m), np.where(over, self.n - 1, self.n))
+
+
+def steps_above(least: Array, most_right: int = MOST_RIGHT) -> Steps:
+    """The smallest m · 2^−n that is not below `least`, n at most `most_right`."""
+    n = np.minimum(8 - np.ceil(np.log2(np.maximum(least, 2.0**-100))), most_right)
+    m = np.maximum(np.ceil(arith.round_mantissa(least * 2.0**n, EXACT)), 1)
+    over = m > 255
+    return Steps(np.where(over, 128, m), np.where(over, n - 1, n))
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """weights (the layer's shape), bias and its left shift, the sum's unit S, m and n: all (F) but the first."""
+
+    weights: Array
+    bias: Array
+    shift: Array
+    unit: Array
+    m: Array
+    n: Array
+
+    @property
+    def added(self) -> Array:
+        """The bias as it is added to the sums."""
+        return self.bias * 2.0**self.shift
+
+    def or_else(self, better: Array, other: Quantized) -> Quantized:
+        """`other` for the filters where it is better."""
+        pairs = ((getattr(other, f.name), getattr(self, f.name)) for f in fields(self))
+        return Quantized(*(np.where(better, new, old) for new, old in pairs))
+
+
+def rounded_bias(wanted: Array) -> tuple[Array, Array]:
+    """(int8, shift): `wanted`, in units of the sum, with the least shift that holds it."""
+    shift = np.maximum(np.ceil(np.log2(np.maximum(np.abs(wanted), 1) / 127.5)), 0)
+    shift += np.abs(np.rint(wanted / 2.0**shift)) > 127
+    return np.rint(wanted / 2.0**shift), shift
+
+
+@dataclass(frozen=True)
+class Search:
+    """Filters of one layer, rows being the weights of each: (R, F). See `choose` for the others."""
+
+    weights: Array
+    means: Array
+    power: Array
+    zero: int
+    bias: Array
+    output: Array
+    target: Array
+    least: Array
+    top: int
+    most_right: int
+    correct: bool
+    candidates: int
+
+    def run(self) -> Quantized:
+        """For each filter the candidate with the least error."""
+        first = steps_above(self.least / self.output, self.most_right)
+        best, cost = self._candidate(first), np.full(len(self.bias), np.inf)
+        for number in range(self.candidates):
+            found = self._candidate(first.later(number))
+            error = arith.round_mantissa(self._error(found), COST_MANTISSA)
+            best, cost = best.or_else(error < cost, found), np.minimum(error, cost)
+        return best
+
+    def _candidate(self, steps: Steps) -> Quantized:
+        unit = self.output * steps.value
+        integers = np.clip(np.rint(self.weights / unit), -self.top, self.top)
+        plain = self.bias / unit - self.zero * integers.sum(axis=0)
+        found = Quantized(integers, *rounded_bias(plain), unit, steps.m, steps.n)
+        if not self.correct:
+            return found
+        wanted = self.target / unit - self._mean_sum(integers)
+        other = Quantized(integers, *rounded_bias(wanted), unit, steps.m, steps.n)
+        return found.or_else(np.abs(self._mean_error(other)) < np.abs(self._mean_error(found)), other)
+
+    def _mean_sum(self, integers: Array) -> Array:
+        """Mean of Σ W·x over samples and pixels."""
+        return self.means @ integers if self.means.ndim == 1 else (self.means * integers).sum(axis=0)
+
+    def _mean_error(self, found: Quantized) -> Array:
+        return (self._mean_sum(found.weights) + found.added) * found.unit - self.target
+
+    def _error(self, found: Quantized) -> Array:
+        """Mean squared error of the real sums, from the rounding of weights and bias."""
+        squares = np.square(found.weights * found.unit - self.weights)
+        spread = self.power @ squares if self.power.ndim == 1 else (self.power * squares).sum(axis=0)
+        return spread + np.square(self._mean_error(found))
+
+
+def choose(
+    layer: FloatLayer,
+    inputs: Inputs,
+    output: Array,
+    target: Array,
+    *,
+    correct: bool = True,
+    bits: int = 8,
+    most_right: int = MOST_RIGHT,
+    finest: Array | float = 0.0,
+) -> Quantized:
+    """Integers for a layer whose sums, times m · 2^−n, count steps of `output` (F).
+
+    target  mean of the real sums (F): with `correct` the bias makes up for the mean error, where that lessens it
+    finest  the sum's unit is not made smaller than this
+    """
+    assert layer.weight is not None and layer.bias is not None
+    own = layer.identity or layer.kind in DEPTHWISE  # does each filter read one channel only?
+    pixels = len(layer.weight) // layer.given[2] if layer.kind == "Dense1D" else 1
+    step, power = np.tile(inputs.step, pixels), np.tile(inputs.power, pixels)
+    weights, means = layer.weight, inputs.means
+    if layer.identity:
+        weights = np.diagonal(weights[0, 0])[None]
+    rows = weights.reshape(-1, weights.shape[-1])
+    taps = len(rows) // (1 if own else len(step))
+    rows = rows * (step if own else np.tile(step, taps)[:, None])
+    top = (1 << (bits - 1)) - 1
+    peak = np.abs(rows).max(axis=0)
+    least = np.maximum(np.maximum(peak / top, np.abs(layer.bias) / 2.0**BIAS_BITS), finest)
+    least = np.maximum(least, np.finfo(np.float32).tiny)
+    parts = []
+    for part in _blocks(rows.shape):
+        search = Search(
+            rows[:, part],
+            means.reshape(-1, rows.shape[1])[:, part] if own else means.reshape(-1),
+            np.broadcast_to(power, rows.shape)[:, part] if own else np.tile(power, taps),
+            inputs.zero,
+            layer.bias[part],
+            output[part],
+            target[part],
+            least[part],
+            top,
+            most_right,
+            correct and not layer.identity,
+            128 if layer.identity else CANDIDATES,
+        )
+        parts.append(search.run())
+    joined = [np.concatenate([getattr(p, f.name) for p in parts], axis=-1) for f in fields(Quantized)]
+    found = Quantized(*joined)
+    whole = np.diag(found.weights[0]) if layer.identity else found.weights
+    return replace(found, weights=whole.reshape(layer.weight.shape))
+
+
+def _blocks(shape: tuple[int, int]) -> list[slice]:
+    """Filters in parts that take little memory."""
+    size = max(1, BLOCK // max(shape[0], 1))
+    return [slice(i, i + size) for i in range(0, shape[1], size)]
