@@ -67,8 +67,8 @@ def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], c
                     NmcError(Diagnostic("NMC-X002", "out of memory", hint="a smaller batch or network"), Exit.LIMIT)
                 )
                 sys.exit(int(Exit.LIMIT))
-            except (click.ClickException, click.exceptions.Exit, click.Abort):
-                raise
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise  # click ends quietly where nobody reads the output any more
             except Exception as error:
                 if os.environ.get("NMC_TRACEBACK"):
                     raise

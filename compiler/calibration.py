@@ -12,15 +12,18 @@ from .ir import Graph, TensorType
 
 Array = np.ndarray[Any, Any]
 SYNTHETIC_SAMPLES = 64
+SYNTHETIC_ELEMENTS = 1 << 23
 SYNTHETIC_SEED = 0
 
 
 def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
-    """Uniform noise in [0, 1) for every input, and the sentence that tells the user so."""
+    """Uniform noise in [0, 1) for every input (fewer samples of large ones), and the sentence that tells the user so."""
     rng = np.random.default_rng(SYNTHETIC_SEED)
-    samples = {v.name: rng.random((SYNTHETIC_SAMPLES, *v.type.shape[1:])) for v in graph.inputs}
+    largest = max((v.type.elements for v in graph.inputs), default=1)
+    count = min(max(SYNTHETIC_ELEMENTS // max(largest, 1), 1), SYNTHETIC_SAMPLES)
+    samples = {v.name: rng.random((count, *v.type.shape[1:])) for v in graph.inputs}
     return samples, (
-        f"no calibration data: activation ranges come from {SYNTHETIC_SAMPLES} samples of uniform noise in [0, 1); "
+        f"no calibration data: activation ranges come from {count} samples of uniform noise in [0, 1); "
         "give --calibration with typical inputs for a program that is accurate"
     )
 

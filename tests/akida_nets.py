@@ -25,7 +25,12 @@ class Growing:
 
     def __init__(self, seed: int):
         self.rng, self.size = np.random.default_rng(seed), [0, 0]
+        self.value = self.activated = ""
         self.net = Layers(17, seed=seed)
+
+    def samples(self, count: int) -> dict[str, Array]:
+        """Typical inputs."""
+        raise NotImplementedError
 
     def pick(self, *choices: Any) -> Any:
         return choices[self.rng.integers(len(choices))]
@@ -44,6 +49,11 @@ class Growing:
     def conv(self, x: str, shape: Sequence[int], groups: int = 1, **attributes: Any) -> str:
         operands = [self.weight(*shape), *self.bias(shape[0])]
         return self.net.op("Conv", x, *operands, group=groups, **attributes)
+
+    def activate(self) -> None:
+        """An activation of what a linear layer made: two in a row may leave nothing but zeros."""
+        if self.value != self.activated:
+            self.value = self.activated = self.activation(self.value)
 
     def alike(self) -> bool:
         """Can every second element be kept on both axes? One padding mode cannot drop the last of one axis only."""
@@ -86,7 +96,7 @@ class Image(Growing):
             self.value = self.conv(self.value, (filters, self.channels, 2, 2), strides=[2, 2])
             self.size = [n // 2 for n in self.size]
         elif kind == "dilated" and min(self.size) > 2:
-            pads = {"pads": [2] * 4, "dilations": [2, 2]}
+            pads: dict[str, Any] = {"pads": [2] * 4, "dilations": [2, 2]}
             self.value = self.conv(self.value, (filters, self.channels, 3, 3), **pads)
         elif kind == "valid" and min(self.size) > 4:
             self.value = self.conv(self.value, (filters, self.channels, 3, 3))
@@ -98,7 +108,7 @@ class Image(Growing):
             self.value = self.conv(self.value, (filters, self.channels // 2, 3, 3), 2, pads=[1] * 4)
         else:
             kernel, stride = self.pick(1, 3, 3, 5, 7), self.pick(1, 1, 2)
-            window = {"pads": [kernel // 2] * 4, "strides": [stride] * 2}
+            window: dict[str, Any] = {"pads": [kernel // 2] * 4, "strides": [stride] * 2}
             self.value = self.conv(self.value, (filters, self.channels, kernel, kernel), **window)
             self.size = [-(-n // stride) for n in self.size]
         self.channels = filters
@@ -110,9 +120,6 @@ class Image(Growing):
         self.value = self.conv(self.value, (self.channels, 1, kernel, kernel), self.channels, **window)
         self.size = [-(-n // stride) for n in self.size]
         self.activate()
-
-    def activate(self) -> None:
-        self.value = self.activation(self.value)
 
     def pool(self) -> None:
         kernel, stride, pad, ceil = self.pick((2, 2, 0, 0), (2, 2, 0, 1), (3, 2, 1, 0), (3, 1, 1, 0), (2, 1, 0, 0))
@@ -146,7 +153,13 @@ class Image(Growing):
         if max(self.size) > 8:
             return
         if self.chance(0.3):
-            self.value = self.net.resize(self.value, [1, 1, 2, 2], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+            self.value = self.net.resize(
+                self.value,
+                [1, 1, 2, 2],
+                mode="nearest",
+                coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor",
+            )
         else:
             kernel, pad = self.pick((2, 0), (4, 1))
             operands = [self.weight(self.channels, self.channels, kernel, kernel), *self.bias(self.channels)]
@@ -157,7 +170,9 @@ class Image(Growing):
     def norm(self) -> None:
         c = self.channels
         numbers = [self.net.const(self.rng.uniform(0.5, 1.5, c)), *(self.net.weight(c, scale=0.3) for _ in range(2))]
-        self.value = self.net.op("BatchNormalization", self.value, *numbers, self.net.const(self.rng.uniform(0.5, 2, c)))
+        self.value = self.net.op(
+            "BatchNormalization", self.value, *numbers, self.net.const(self.rng.uniform(0.5, 2, c))
+        )
 
     def slice(self) -> None:
         if self.channels > 2:
@@ -211,9 +226,6 @@ class Clip(Growing):
             self.pick(self.spatial, self.temporal, self.residual, self.pool, self.up, self.point, self.join)()
         self.head()
 
-    def activate(self) -> None:
-        self.value = self.activation(self.value)
-
     def temporal(self) -> None:
         taps, dilation, depthwise = self.pick(2, 3, 4, 5), self.pick(1, 1, 1, 2), self.chance(0.3)
         filters = self.channels if depthwise else self.pick(2, 3, 4)
@@ -247,7 +259,11 @@ class Clip(Growing):
 
     def residual(self) -> None:
         given = self.value
-        made = self.past(given, self.channels, 3, 1, 1) if self.chance(0.6) else self.conv(given, (self.channels, self.channels, 1, 3, 3), pads=[0, 1, 1] * 2)
+        made = (
+            self.past(given, self.channels, 3, 1, 1)
+            if self.chance(0.6)
+            else self.conv(given, (self.channels, self.channels, 1, 3, 3), pads=[0, 1, 1] * 2)
+        )
         self.value = self.net.op("Add", self.activation(made), given)
         self.activate()
 

@@ -251,3 +251,13 @@ def test_a_program_of_the_other_target_is_shown_and_run(tmp_path: Path) -> None:
     expected = Session(program).run(samples)
     for name, integers in expected.integers.items():
         assert np.array_equal(np.load(tmp_path / "y.npz")[f"{name}.int"], integers)
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """As in `nmc targets | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "nmc.cli.main", "targets"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, check=False)
+    os.close(write)
+    assert b"NMC-" not in done.stderr and b"Traceback" not in done.stderr

@@ -14,7 +14,7 @@ from .floats import Array, FloatLayer
 
 @dataclass(frozen=True)
 class Bounds:
-    """The least and the largest value that each channel can have, (C) each; 0 (padding, empty memories) is among them."""
+    """The least and the largest value of each channel, (C) each; 0 (padding, empty memories) is among them."""
 
     low: Array
     high: Array

@@ -1,9 +1,9 @@
 """From a float graph to the layer sequence in floats: each node becomes a layer, part of one, or another name for one.
 
-A convolution, dense layer or sum starts a layer. The activation behind it, a maximum pool in front of or behind that, and
-a mean over the frame become parts of the layer, if nothing else reads what lies between. Where the machine has no place
-for one of them (a relu behind a sum, a pool behind a table, a mean behind a depthwise layer), an identity convolution
-carries it.
+A convolution, dense layer or sum starts a layer. The activation behind it, a maximum pool in front of or behind that,
+and a mean over the frame become parts of the layer, if nothing else reads what lies between. Where the machine has no
+place for one of them (a relu behind a sum, a pool behind a table, a mean behind a depthwise layer), an identity
+convolution carries it.
 """
 
 from __future__ import annotations
@@ -66,13 +66,16 @@ def build(graph: Graph, reasons: Mapping[str, str] | None = None) -> FloatNet:
     b = Builder(graph)
     for node in graph.nodes:
         _guard(b, node.result, lambda node=node: _node(b, node), reasons or {})
+    for value in graph.inputs:
+        if not value.uses:
+            _guard(b, value, lambda value=value: b.place(value), {})  # the host has it all the same
     for name, value in graph.outputs.items():
         _guard(b, value, lambda name=name, value=value: _output(b, name, value), {})
     b.problems.raise_if_any()
     return limit_readers(b.net)
 
 
-def _guard(b: Builder, value: Value, step: Callable[[], None], reasons: Mapping[str, str]) -> None:
+def _guard(b: Builder, value: Value, step: Callable[[], object], reasons: Mapping[str, str]) -> None:
     """Do a step; what the machine cannot hold becomes a diagnostic, reported with all others."""
     try:
         step()

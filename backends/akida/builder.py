@@ -24,7 +24,7 @@ class NotHeld(Exception):
 
 
 def readers(graph: Graph) -> dict[int, int]:
-    """By id of a value, how often it is read by layers and graph outputs, reads through reshapes and the like counted."""
+    """By id of a value, how often layers and graph outputs read it, reads through reshapes and the like counted."""
     found: dict[int, int] = {}
     for value in (*(node.result for node in reversed(graph.nodes)), *graph.inputs):
         passed = (found[id(user.result)] if isinstance(user.op, MOVES) else 1 for user, _ in value.uses)
@@ -139,7 +139,7 @@ class Builder:
 
     def _feed(self, value: Value) -> None:
         shape = value.type.shape[1:]
-        if len(shape) > 3:
+        if not 1 <= len(shape) <= 3:
             raise NotHeld(f"the input {value.type} is not a frame of channels and two axes of space")
         last = len(shape) == 3 and self.channels_last(value)
         extents = shape if last else (*shape[1:], *(1,) * (3 - len(shape)), shape[0])

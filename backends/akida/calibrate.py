@@ -35,7 +35,7 @@ class Spread:
     power   mean square of each channel, (F)
     low     smallest value
     means   mean of each channel's sums with bias, before pool and activation, (F)
-    before  largest |sum| in front of a table
+    before  lowest (at most 0) and highest (at least 0) sum in front of a table
     """
 
     own: Array
@@ -43,7 +43,7 @@ class Spread:
     power: Array
     low: float
     means: Array
-    before: float = 0.0
+    before: tuple[float, float] = (0.0, 0.0)
 
     def ranges(self, exponent: float) -> Array:
         """The range of each channel: with exponent 0 that of all together, with 1 its own, in between between them."""
@@ -145,7 +145,8 @@ def spreads(run: FloatRun, method: str, progress: Callable[[], object] = lambda:
         made = found[layer.name] = spread(after, method if layer.neural else "minmax", levels(layer))
         made.means = before.mean(axis=(0, 1, 2, 3), dtype=np.float64)
         if layer.function is not None:
-            made.before = float(arith.round_mantissa(np.abs(before).max(initial=0.0), MANTISSA))
+            ends = before.min(initial=0.0), before.max(initial=0.0)
+            made.before = tuple(arith.round_mantissa(ends, MANTISSA).tolist())
         progress()
     return found
 

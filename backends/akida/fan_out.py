@@ -20,6 +20,8 @@ def limit_readers(net: FloatNet) -> FloatNet:
         readers = [(r, i) for r in net.readers(layer.name) for i, name in enumerate(r.inbounds) if name == layer.name]
         outside = net.is_output(layer.name)
         while len(readers) + outside > (1 if last.kind == "InputConv2D" else MOST_READERS):
+            while f"{layer.name}.copy{number}" in net.layers:
+                number += 1
             follower = made.add(_identity(last, f"{layer.name}.copy{number}"))
             if last.kind != "InputConv2D":
                 readers, outside = readers[not outside :], False

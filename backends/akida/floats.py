@@ -37,8 +37,8 @@ class FloatLayer:
     """A layer of the program to be, with real weights in the place of integers. Frames are (X, Y, C).
 
     parameters  those of the program's layer
-    weight      cross-correlation (not flipped): (K, K, C, F), depthwise (K, K, C); temporal (T, C, F), depthwise (T, C),
-                oldest frame first; dense (X·Y·C, F); None for layers without weights
+    weight      cross-correlation (not flipped): (K, K, C, F), depthwise (K, K, C); temporal (T, C, F), depthwise
+                (T, C), oldest frame first; dense (X·Y·C, F); None for layers without weights
     bias        (F,)
     high        upper bound of a relu, None for none
     function    what a lut tabulates

@@ -31,7 +31,7 @@ def conv(b: Builder, node: Node) -> Place:
     if id(node.x) in b.windows:
         return _temporal(b, node, op, weight)
     if node.x.type.rank != 4:
-        raise NotHeld(f"a convolution over {node.x.type.axes}: the machine has two axes of space", "factorize-conv3d")
+        return _vector(b, node, op, weight)
     kernel, sizes = weight.shape[2:], node.x.type.shape[2:]
     mode, depthwise = window_mode(op, kernel, sizes), _depthwise(op.groups, node)
     scales = depthwise and kernel == (1, 1) and op.stride == (1, 1)
@@ -52,6 +52,15 @@ def conv(b: Builder, node: Node) -> Place:
         return b.layer(node, "DepthwiseConv2D", inbounds, w[:, :, 0], bias, **window)
     w = w * np.eye(w.shape[3]) if op.groups > 1 else w
     return b.layer(node, "Conv2D", inbounds, w, bias, filters=w.shape[3], **window)
+
+
+def _vector(b: Builder, node: Node, op: Conv, weight: Array) -> Place:
+    """A 1×1×… convolution of a single pixel, whatever its axes are called."""
+    x = b.place(node.x)
+    if op != Conv.plain(len(op.stride)) or weight[0, 0].size > 1 or x.made[:2] != (1, 1) or not x.is_frame:
+        raise NotHeld(f"a convolution over {node.x.type.axes}: the machine has two axes of space")
+    w = weight.reshape(weight.shape[:2]).T[None, None]
+    return b.layer(node, "Conv2D", (x.layer,), w, node.operand("bias"), filters=len(weight), kernel_size=1)
 
 
 def _image(b: Builder, node: Node, op: Conv) -> Value | None:

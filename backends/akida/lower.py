@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from .build import build
 from .calibrate import FloatRun, enough, spreads
 from .codes import InputCode, input_code
 from .embedding import NAME as WINDOWS
-from .floats import Array, FloatInput, FloatNet
+from .floats import FloatNet
 from .quantize import LayerReport, Quantizer
-from .scales import assign, sum_groups
+from .scales import assign
 from .widths import set_widths
 
 REPORT = "quantize-akida"
@@ -55,18 +56,14 @@ def lower(
 
     run = FloatRun(net, samples)
     found = spreads(run, ranges, progress)
-    scales = assign(net, found, equalize)
-    codes = {entry.layer: _code(run, entry, scales) for entry in net.inputs}
-    scales |= {name: np.full(net.layers[name].made[2], c.scale) for name, c in codes.items() if c.signed}
+    codes = {e.layer: input_code(run.given(e), net.layers[e.layer].kind == "InputConv2D") for e in net.inputs}
+    fed = {name: code.scale for name, code in codes.items() if code.signed}
+    scales = assign(net, found, fed, equalize)
+    codes |= {name: replace(codes[name], scale=float(scales[name][0])) for name in fed}
     quantizer = Quantizer(run, found, scales, codes, correct)
     quantizer.run(progress)
     context.reports.setdefault(REPORT, []).extend(quantizer.reports)
     return _program(net, quantizer, codes, provenance)
-
-
-def _code(run: FloatRun, entry: FloatInput, scales: Mapping[str, Array]) -> InputCode:
-    fixed = float(scales[entry.layer][0]) if entry.layer in sum_groups(run.net) else None
-    return input_code(run.given(entry), run.net.layers[entry.layer].kind == "InputConv2D", fixed)
 
 
 def _program(

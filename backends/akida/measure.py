@@ -16,7 +16,8 @@ BEST = 200.0
 def tap_means(layer: FloatLayer, x: Array, fill: float) -> Array:
     """Mean of what each weight of a layer meets, over streams, frames and pixels: the weights' shape without filters.
 
-    In a transposed layer each result meets a quarter of the weights, so the mean over results is a quarter.
+    In a transposed layer each result meets a quarter of the weights, so the mean over results is a quarter; elements at
+    the border whose product would lie outside the result count as zeros.
     """
     frames = x.reshape(-1, *x.shape[2:])
     if layer.kind in CONVOLUTIONS:
@@ -33,8 +34,15 @@ def tap_means(layer: FloatLayer, x: Array, fill: float) -> Array:
         sums = x.sum(axis=(0, 2, 3), dtype=np.float64)  # frames, channels
         past = [sums[: max(len(sums) - lag, 0)].sum(axis=0) for lag in reversed(range(len(layer.weight)))]
         return np.stack(past) / (x.size / x.shape[-1])
-    kernel = layer.parameters["kernel_size"]
-    return np.broadcast_to(x.mean(axis=(0, 1, 2, 3), dtype=np.float64) / 4, (kernel, kernel, x.shape[-1]))
+    kernel, total = layer.parameters["kernel_size"], x.sum(axis=(0, 1), dtype=np.float64)
+    across, down = (_kept(extent, kernel) for extent in x.shape[2:4])
+    return np.einsum("xyc,ix,jy->ijc", total, across, down) / (len(frames) * layer.summed[0] * layer.summed[1])
+
+
+def _kept(extent: int, kernel: int) -> Array:
+    """(kernel, extent): 1 where a transposed layer adds the product of a tap and an element to a result, else 0."""
+    result = 2 * np.arange(extent) + np.arange(kernel)[:, None] - (kernel - 2) // 2
+    return ((result >= 0) & (result < 2 * extent)).astype(np.float64)
 
 
 def variances(x: Array) -> Array:

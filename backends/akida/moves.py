@@ -29,9 +29,9 @@ class Place:
 
     @property
     def is_frame(self) -> bool:
-        """Is it the layer's frame as (C, X, Y), or as (C) where there is one pixel?"""
+        """Is it the layer's frame as (C, X, Y), or as (C, 1, …) where there is one pixel?"""
         x, y, c = self.made
-        return self.index is None and (self.shape == (c, x, y) or (x == y == 1 and c in self.shape))
+        return self.index is None and (self.shape == (c, x, y) or (x == y == 1 and self.shape[0] == c))
 
     def positions(self) -> Array:
         """The position of each element in the flattened (X, Y, C) frame, of the value's shape."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compiler.diagnostics import limit
+from ...runtime import arith
 from .bounds import Bounds, of_sums
 from .calibrate import levels
 from .floats import Array, FloatLayer
@@ -17,6 +18,7 @@ from .weights import MOST_RIGHT, TABLE_RIGHT, Inputs, Quantized, choose
 RAW_RIGHT = 100
 ROUNDS = 20
 POOL_BITS = 32
+FREE_VALUE, FREE_SHIFT = 127, 31  # "no upper bound"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Integers:
     scale    what one output step stands for, (F)
     reached  bounds of the sums; made: of the outputs
     raw      the sums themselves are the output
+    right    by how much those of an average are shifted right to fit the output, (F)
     """
 
     found: Quantized
@@ -38,13 +41,16 @@ class Integers:
     reached: Bounds
     made: Bounds
     raw: bool
+    right: Array
 
     @property
     def output(self) -> tuple[Array, Array]:
         """m and n of the output: output_scales and −output_shift."""
+        if self.raw:
+            return np.ones(len(self.scale)), self.right
         if self.table is not None:
             return np.full(len(self.scale), self.table.m), np.full(len(self.scale), self.table.n)
-        return (np.ones(len(self.scale)), np.zeros(len(self.scale))) if self.raw else (self.found.m, self.found.n)
+        return self.found.m, self.found.n
 
 
 def quantize(
@@ -53,11 +59,12 @@ def quantize(
     given: Bounds,
     target: Array,
     scale: Array,
-    before: float,
+    before: tuple[float, float],
     raw: bool,
     correct: bool,
 ) -> Integers:
-    """Integers for a layer whose output counts steps of `scale` (F); `before` is the largest |sum| a table has to hold.
+    """Integers for a layer whose output counts steps of `scale` (F); `before` are the lowest and
+    highest sum that a table has to hold.
 
     The sum's unit is made coarser until no input within `given` can overflow the buffer. NmcError NMC-A002 (limit) if
     that cannot be reached.
@@ -65,7 +72,7 @@ def quantize(
     bits = layer.parameters["weights_bits"]
     table, output, most_right = None, scale * layer.cells, MOST_RIGHT
     if layer.function is not None:
-        step = reach(layer.function, before) / (HALF - 1)
+        step = reach(layer.function, *before) / (HALF - 1)
         table = tabulate(layer.function, step, None if raw else float(scale[0]) * layer.cells)
         output, most_right = np.full(len(scale), step), TABLE_RIGHT
     elif raw:
@@ -80,21 +87,32 @@ def quantize(
         finest = np.where(over < 1, finest, found.unit * np.maximum(over, 1) * 1.01)
     else:
         raise limit("NMC-A002", f"the sums of layer {layer.name!r} cannot be kept within their buffer", layer.name)
+    right = np.zeros(len(scale))
     if raw:
+        if layer.pool == "avg":
+            # With a little room, so that no sum is rounded up beyond the output's range.
+            over = _pooled(layer, reached, table) * 1.01 / 2.0 ** (layer.parameters["buffer_bits"] - 1)
+            right = np.maximum(np.ceil(np.log2(over)), 0)
         scale = np.full(len(scale), table.unit) if table is not None else found.unit
-        scale = scale / layer.cells
+        scale = scale * 2.0**right / layer.cells
     high = _highest(layer, found, scale, raw)
-    return Integers(found, table, high, scale, reached, _made(layer, table), raw)
+    return Integers(found, table, high, scale, reached, _made(layer, table), raw, right)
 
 
 def _overflow(layer: FloatLayer, reached: Bounds, table: Table | None) -> Array:
     """By how much each filter's sums, or the sums of an average pool, exceed their buffers; below 1 if they fit."""
-    largest = reached.largest
-    over = largest / 2.0 ** (layer.parameters["buffer_bits"] - 1)
+    over = reached.largest / 2.0 ** (layer.parameters["buffer_bits"] - 1)
     if layer.pool != "avg" or table is not None:
         return over
-    kept = reached.high if layer.activation == "relu" else largest
-    return np.maximum(over, kept * layer.cells / 2.0 ** (POOL_BITS - 1))
+    return np.maximum(over, _pooled(layer, reached, table) / 2.0 ** (POOL_BITS - 1))
+
+
+def _pooled(layer: FloatLayer, reached: Bounds, table: Table | None) -> Array:
+    """The largest |sum| that an average pool adds up, (F), at least 1."""
+    kept = reached.high if layer.activation == "relu" else reached.largest
+    if table is not None:
+        kept = np.full_like(kept, np.abs(table.entries).max())
+    return np.maximum(kept * layer.cells, 1)
 
 
 def _highest(layer: FloatLayer, found: Quantized, scale: Array, raw: bool) -> tuple[Array, Array] | None:
@@ -107,7 +125,8 @@ def _highest(layer: FloatLayer, found: Quantized, scale: Array, raw: bool) -> tu
     wanted = layer.high / found.unit
     shift = np.maximum(np.ceil(np.log2(np.maximum(wanted, 1) / 255.5)), 0)
     shift += np.rint(wanted / 2.0**shift) > 255
-    return np.rint(wanted / 2.0**shift), shift
+    beyond = shift > FREE_SHIFT  # no sum gets there
+    return np.where(beyond, FREE_VALUE, np.rint(wanted / 2.0**shift)), np.minimum(shift, FREE_SHIFT)
 
 
 def _made(layer: FloatLayer, table: Table | None) -> Bounds:
@@ -131,7 +150,7 @@ def codes(layer: FloatLayer, integers: Integers, acc: Array) -> Array:
     if layer.pool == "avg":
         acc = acc.sum(axis=(2, 3), keepdims=True, dtype=np.float64)
     if integers.raw:
-        return acc.astype(np.int64)
+        return arith.shift(acc.astype(np.int64), -integers.right)
     top = levels(layer)
     return scaled(acc, *integers.output, -top - 1 if p["output_bits"] > 4 else 0, top).astype(np.int16)
 

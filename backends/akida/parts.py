@@ -118,7 +118,9 @@ def concat(b: Builder, node: Node) -> Place:
     """Of more than two operands, one after the other."""
     assert isinstance(node.op, Concat)
     values = [v for v in node.operands if v is not None]
-    if any(v.is_constant for v in values) or node.op.dim != 1:
+    if any(v.is_constant for v in values):
+        raise NotHeld("a concatenation with a constant")
+    if node.op.dim != 1:
         raise NotHeld(f"a concatenation along axis {node.op.dim}", "the machine joins channels")
     joined, *rest = (b.frame(v, node) for v in values)
     for number, part in enumerate(rest, 1):

@@ -125,7 +125,7 @@ class Quantizer:
         return _record(layer, variables, proof(reached, layer.parameters["buffer_bits"]))
 
     def _neural(self, layer: FloatLayer) -> Layer:
-        raw, before = self._is_raw(layer), self.spreads[layer.name]
+        raw, spread = self._is_raw(layer), self.spreads[layer.name]
         if layer.inbounds:
             (name,) = layer.inbounds
             given, bounds, zero, step = self._codes[name], self._bounds[name], 0, self.scales[name]
@@ -134,7 +134,7 @@ class Quantizer:
             given, zero = self._fed(layer), code.zero_point
             bounds, step = Bounds.of(layer.given[2], 0, 255), np.full(layer.given[2], code.scale)
         inputs = Inputs(step, tap_means(layer, given, zero), variances(given), zero)
-        found = quantize(layer, inputs, bounds, before.means, self.scales[layer.name], before.before, raw, self.correct)
+        found = quantize(layer, inputs, bounds, spread.means, self.scales[layer.name], spread.before, raw, self.correct)
         if raw:
             layer.parameters["output_bits"] = layer.parameters["buffer_bits"]
         # float32 adds integers exactly as long as no partial sum reaches 2^24, which the bounds tell.

@@ -5,8 +5,8 @@ weights (quantizing w · scale instead of w), so no precision is lost to powers 
 operands and its result must have scales that are powers of two apart. Tables and sums have one scale for all channels.
 
 How far the channels' scales follow their own ranges is weighed for each layer: own ranges spend the levels of quiet
-channels better, but spread the next layer's weights. With s_c the scale of channel c and w its weights in the next layer,
-the error in the next layer's output f has the variance
+channels better, but spread the next layer's weights. With s_c the scale of channel c and w its weights in the next
+layer, the error in the next layer's output f has the variance
 
     Σ_c s_c²/12 · Σ w[c,f]²   +   S_f²/12 · Σ_c E[x_c²] / s_c²      with S_f = max |w[c,f] · s_c| / 127
 
@@ -25,10 +25,14 @@ from .calibrate import EXPONENTS, Spread, levels
 from .floats import Array, FloatLayer, FloatNet
 
 MANTISSA = 24
+MOST_APART = 20  # 8 bits shifted so far left, twice, still fit the 32 bits of a sum
 
 
-def assign(net: FloatNet, spreads: Mapping[str, Spread], equalize: bool) -> dict[str, Array]:
-    """The scale of each layer's output by layer name, shape (F)."""
+def assign(net: FloatNet, spreads: Mapping[str, Spread], fed: Mapping[str, float], equalize: bool) -> dict[str, Array]:
+    """The scale of each layer's output by layer name, shape (F).
+
+    fed  the step that suits each InputData layer; sums come first
+    """
     groups = sum_groups(net)
     scales: dict[str, Array] = {}
     for members in {id(group): group for group in groups.values()}.values():
@@ -36,6 +40,8 @@ def assign(net: FloatNet, spreads: Mapping[str, Spread], equalize: bool) -> dict
     for layer in net.layers.values():
         if layer.kind == "Concatenate":
             scales[layer.name] = np.concatenate([scales[name] for name in layer.inbounds])
+        elif layer.name not in scales and layer.name in fed:
+            scales[layer.name] = np.full(layer.made[2], fed[layer.name])
         elif layer.name not in scales:
             scales[layer.name] = _alone(net, layer, spreads, scales, equalize)
     return scales
@@ -70,8 +76,10 @@ def passes_on(layer: FloatLayer) -> bool:
 
 
 def _shared(net: FloatNet, members: list[str], spreads: Mapping[str, Spread]) -> dict[str, float]:
-    """One scale for each of the layers, powers of two apart, none smaller than its range asks; the finest such choice."""
+    """One scale for each of the layers, powers of two apart, none smaller than its range asks; the finest of these."""
     wanted = {name: _range(net.layers[name], spreads[name], 0.0).max() / levels(net.layers[name]) for name in members}
+    least = max(wanted.values()) * 2.0**-MOST_APART
+    wanted = {name: max(scale, least) for name, scale in wanted.items()}
     best: dict[str, float] = {}
     cost = np.inf
     for base in sorted(set(wanted.values())):
@@ -91,12 +99,18 @@ def _range(layer: FloatLayer, spread: Spread, exponent: float) -> Array:
 def _alone(
     net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread], scales: Mapping[str, Array], equalize: bool
 ) -> Array:
-    if passes_on(layer):
+    if passes_on(layer) and _holds(layer, net.layers[layer.inbounds[0]], scales[layer.inbounds[0]]):
         return scales[layer.inbounds[0]]
     exponent = 0.0
     if equalize and layer.neural and layer.function is None:
         exponent = _exponent(net, layer, spreads)
     return _range(layer, spreads[layer.name], exponent) / levels(layer)
+
+
+def _holds(layer: FloatLayer, source: FloatLayer, scale: Array) -> bool:
+    """Can an identity layer keep the scale of what it reads? With as many levels, half of them below its bound."""
+    bounded = layer.high is None or bool((scale * levels(layer) <= 2 * layer.high).all())
+    return levels(layer) >= levels(source) and bounded
 
 
 def _exponent(net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread]) -> float:

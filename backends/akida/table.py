@@ -30,14 +30,14 @@ class Table:
     n: float
 
 
-def reach(function: Op, before: float) -> float:
-    """How far from 0 the table has to go, for sums up to ±`before`: where the function stays flat it may end."""
-    before = before or 1.0
-    points = np.linspace(0, before, GRID + 1)[1:]
-    right, left = function.evaluate(points), function.evaluate(-points)
-    peak = max(float(np.abs(right).max()), float(np.abs(left).max())) or 1.0
-    off = np.maximum(np.abs(right - right[-1]), np.abs(left - left[-1])) > FLAT * peak
-    return float(points[min(int(off.nonzero()[0][-1]) + 1, GRID - 1)]) if off.any() else float(points[0])
+def reach(function: Op, low: float, high: float) -> float:
+    """How far from 0 the table has to go for sums from low ≤ 0 to high ≥ 0; where the function stays flat it ends."""
+    sides = [np.linspace(0, end, GRID + 1) for end in (low, high)]
+    values = [function.evaluate(side) for side in sides]
+    peak = max(float(np.abs(v).max()) for v in values) or 1.0
+    ends = [side[np.abs(v - v[-1]) > FLAT * peak] for side, v in zip(sides, values, strict=True)]
+    steps = max(-low, high) / GRID
+    return max((float(np.abs(end).max()) for end in ends if end.size), default=0.0) + steps or 1.0
 
 
 def tabulate(function: Op, step: float, output: float | None) -> Table:

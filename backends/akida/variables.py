@@ -6,9 +6,7 @@ import numpy as np
 
 from ...runtime.program.akida_kinds import DEPTHWISE, TEMPORAL
 from .floats import Array, FloatLayer
-from .neural import Integers
-
-FREE_VALUE, FREE_SHIFT = 127, 31  # "no upper bound"
+from .neural import FREE_SHIFT, FREE_VALUE, Integers
 
 
 def neural_variables(layer: FloatLayer, integers: Integers, zero: int) -> dict[str, Array]:

@@ -8,7 +8,8 @@ With s_in and s_out the steps of what a layer reads and gives, w its weights and
 S[f], the real number that one unit of the sum stands for, is chosen as S = s_out · m · 2^−n exactly, with an 8-bit m,
 and not below max |w · s_in| / 127. So the scale of the output is exactly s_out, whatever m is. Of several such S for
 each filter the one is taken that leaves the least error in the sums on the calibration samples, of weights and bias
-together. An identity layer tries all mantissas; it passes its input on unchanged where the two steps are powers of two apart.
+together. An identity layer tries all mantissas; it passes its input on unchanged where the two steps are powers of two
+apart.
 """
 
 from __future__ import annotations
