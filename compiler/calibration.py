@@ -17,7 +17,7 @@ SYNTHETIC_SEED = 0
 
 
 def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
-    """Uniform noise in [0, 1) for every input (fewer samples of large ones), and the sentence that tells the user so."""
+    """Uniform noise in [0, 1) for every input, fewer samples of large ones; and the sentence that tells the user so."""
     rng = np.random.default_rng(SYNTHETIC_SEED)
     largest = max((v.type.elements for v in graph.inputs), default=1)
     count = min(max(SYNTHETIC_ELEMENTS // max(largest, 1), 1), SYNTHETIC_SAMPLES)

@@ -7,11 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ir_text import graph_of
-from nmc.backends.cri.affine import Affine, compose, conv_entries, conv_transpose_entries, dense_entries, move_entries
+from nmc.backends.cri.affine import (
+    Affine,
+    Entries,
+    compose,
+    conv_entries,
+    conv_transpose_entries,
+    dense_entries,
+    move_entries,
+)
 from nmc.backends.cri.control import TARGETS, Control, pieces
 from nmc.backends.cri.limits import CORE, Limits, check_limits
 from nmc.backends.cri.lower import Lowering
-from nmc.backends.cri.tables import table
+from nmc.backends.cri.tables import Placed, table
 from nmc.backends.cri.target import PROFILES
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.ir import Graph, TensorType
@@ -135,11 +143,11 @@ def test_control_axons_are_split_by_targets_and_skip_zeros() -> None:
 
 
 def test_tables_are_sorted_csr() -> None:
-    made = table(
-        [(np.array([2, 0]), np.array([1, 3]), np.array([-5, 7])), (np.array([2]), np.array([0]), np.array([9]))], 4
-    )
-    assert made.indptr.tolist() == [0, 1, 1, 3, 3]
-    assert made.target.tolist() == [3, 0, 1] and made.weight.tolist() == [7, 9, -5]
+    low = Entries(np.array([1, 0, 3]), np.array([2, 2, 0]), np.array([-5, 9, 7]))
+    high = Entries(np.array([1, 0]), np.array([1, 0]), np.array([4, 6]))
+    made = table([Placed(low, np.arange(3)), Placed(high, np.array([-1, 2]), first=4, shift=3)], 4)
+    assert made.indptr.tolist() == [0, 1, 1, 4, 4]
+    assert made.target.tolist() == [3, 0, 1, 5] and made.weight.tolist() == [7, 9, -5, 32]
     assert (made.target.dtype, made.weight.dtype) == (np.int32, np.int16)
 
 

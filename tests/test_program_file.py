@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save as safetensors_bytes
 from test_cri_reference import table, unary_program
 
@@ -168,6 +169,17 @@ def test_the_only_metadata_is_canonical_json(tmp_path: Path) -> None:
         + [f"{kind}/{part}" for kind in ("axons", "neurons") for part in ("indptr", "target", "weight")]
         + [f"readouts/{i}/{part}" for i in (0, 1) for part in ("neuron", "offset", "scale")]
     )
+
+
+@given(programs())
+def test_files_are_written_as_the_safetensors_library_does(
+    tmp_path_factory: pytest.TempPathFactory, program: CriProgram
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / FILE
+    save(program, path)
+    with safe_open(path, framework="numpy") as file:
+        arrays, metadata = {name: file.get_tensor(name) for name in sorted(file.keys())}, file.metadata()
+    assert path.read_bytes() == safetensors_bytes(arrays, metadata)
 
 
 def test_equal_programs_are_equal_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:

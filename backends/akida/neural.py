@@ -73,7 +73,7 @@ def quantize(
     table, output, most_right = None, scale * layer.cells, MOST_RIGHT
     if layer.function is not None:
         step = reach(layer.function, *before) / (HALF - 1)
-        table = tabulate(layer.function, step, None if raw else float(scale[0]) * layer.cells)
+        table = tabulate(layer.function, step, None if raw else float(scale[0]), layer.cells)
         output, most_right = np.full(len(scale), step), TABLE_RIGHT
     elif raw:
         output, most_right = np.ones(len(scale)), RAW_RIGHT

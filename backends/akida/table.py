@@ -40,13 +40,14 @@ def reach(function: Op, low: float, high: float) -> float:
     return max((float(np.abs(end).max()) for end in ends if end.size), default=0.0) + steps or 1.0
 
 
-def tabulate(function: Op, step: float, output: float | None) -> Table:
-    """The table for index step `step`; `output` is what one step of the results stands for (times the cells that an
-    average adds up), None where the entries themselves are the results."""
+def tabulate(function: Op, step: float, output: float | None, cells: int = 1) -> Table:
+    """The table for index step `step`; `output` is what one step of the results stands for, None where the entries
+    themselves (or, of an average, their sums over `cells`) are the results. Sums fit 32 bits."""
+    entry = min(ENTRY, (2**31 - 1) // cells)
     values = function.evaluate(np.arange(-HALF, HALF) * step)
     peak = float(np.abs(values).max(initial=0.0)) or 1.0
     if output is None:
-        return Table(np.rint(values / (peak / ENTRY)), peak / ENTRY, 1.0, 0.0)
-    steps = steps_above(np.array([peak / ENTRY / output]))
-    unit = output * float(steps.value[0])
+        return Table(np.rint(values / (peak / entry)), peak / entry, 1.0, 0.0)
+    steps = steps_above(np.array([peak / entry / output / cells]))
+    unit = output * cells * float(steps.value[0])
     return Table(np.rint(values / unit), unit, float(steps.m[0]), float(steps.n[0]))

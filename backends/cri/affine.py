@@ -19,13 +19,15 @@ from ...compiler.ir.ops import Conv, ConvTranspose, Dense, MaxPool
 from ...compiler.ir.ops.base import Array
 from ...compiler.ir.ops.linear import output_first
 from ...compiler.ir.ops.window import taps
-
-Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+from .tables import Ints
 
 
 @dataclass(frozen=True)
 class Entries:
-    """A sparse matrix as parallel arrays (row, col, weight), in any order, duplicates adding up."""
+    """A sparse matrix as parallel arrays (row, col, weight), in any order, duplicates adding up.
+
+    Without duplicates and zeros it is a `tables.Part`: rows are targets, cols are sources.
+    """
 
     row: Ints
     col: Ints
@@ -37,6 +39,61 @@ class Entries:
             nothing = np.zeros(0, np.int64)
             return cls(nothing, nothing, nothing)
         return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("row", "col", "weight")))
+
+    def merged(self) -> Entries:
+        """Sorted by row, then col; duplicates summed, zeros dropped."""
+        if not len(self.row):
+            return self
+        order = np.lexsort((self.col, self.row))
+        row, col, weight = self.row[order], self.col[order], self.weight[order]
+        starts = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (col[1:] != col[:-1])]))
+        total = np.add.reduceat(weight, starts)
+        keep = total != 0
+        starts = starts[keep]
+        return Entries(row[starts], col[starts], total[keep])
+
+    @property
+    def one_to_one(self) -> bool:
+        """Has every entry weight 1, and a row and a col of its own?"""
+        distinct = all(np.bincount(index).max(initial=0) <= 1 for index in (self.row, self.col))
+        return distinct and bool(np.all(self.weight == 1))
+
+    def moved(self, place: Ints) -> Entries:
+        """Row r becomes row place[r], or is left out where that is negative."""
+        keep = place[self.row] >= 0
+        return Entries(place[self.row[keep]], self.col[keep], self.weight[keep])
+
+    # --- what a table asks of its parts ---
+
+    def degrees(self, columns: int) -> Ints:
+        return np.bincount(self.col, minlength=columns)
+
+    def fill(self, start: Ints, target: Array, weight: Array, first: int = 0, shift: int = 0) -> None:
+        order = np.lexsort((self.row, self.col))
+        order = order[start[self.col[order]] >= 0]
+        col = self.col[order]
+        rank = np.arange(len(col)) - np.searchsorted(col, col)
+        target[start[col] + rank] = self.row[order] + first
+        weight[start[col] + rank] = self.weight[order] << shift
+
+    def reach(self, peak: Ints, rows: int) -> tuple[Ints, Ints]:
+        sent = self.weight * peak[self.col]
+        positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        np.add.at(positive, self.row, np.maximum(sent, 0))
+        np.add.at(negative, self.row, np.maximum(-sent, 0))
+        return positive, negative
+
+    def span(self) -> tuple[int, int]:
+        return (int(self.row.min()), int(self.row.max())) if len(self.row) else (0, -1)
+
+    def oversized(self, most: Ints) -> int:
+        return int(np.count_nonzero(np.abs(self.weight) > most[self.col]))
+
+    def largest(self) -> int:
+        return int(np.abs(self.weight).max(initial=0))
+
+    def entries(self) -> Entries:
+        return self
 
 
 @dataclass(frozen=True)
@@ -56,26 +113,8 @@ class Affine:
         rows = np.arange(count)
         return cls(Entries(rows, rows + first, np.ones(count, np.int64)), np.full(count, const))
 
-    def scaled(self, factor: Array) -> Affine:
-        """Every row times its factor (shape: rows)."""
-        e = self.entries
-        return Affine(Entries(e.row, e.col, e.weight * factor[e.row]), self.const * factor)
-
-    def __add__(self, other: Affine) -> Affine:
-        return Affine(Entries.join([self.entries, other.entries]), self.const + other.const)
-
     def merged(self) -> Affine:
-        """Sorted by row, then col; duplicates summed, zeros dropped."""
-        e = self.entries
-        if not len(e.row):
-            return self
-        order = np.lexsort((e.col, e.row))
-        row, col, weight = e.row[order], e.col[order], e.weight[order]
-        starts = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (col[1:] != col[:-1])]))
-        total = np.add.reduceat(weight, starts)
-        keep = total != 0
-        starts = starts[keep]
-        return Affine(Entries(row[starts], col[starts], total[keep]), self.const)
+        return Affine(self.entries.merged(), self.const)
 
 
 def compose(outer: Entries, inner: Affine, rows: int) -> Affine:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...compiler.ir.ops.base import Array
 from ...runtime.program.cri import Phase
+from .affine import Entries
 from .tables import INT16
 
 # 4,096 neurons in a row have 256 in each of the 16 columns: both limits of a source at once.
@@ -55,3 +56,8 @@ class Control:
         each = -(-bound // repeats)
         self.add(f"{name}.hold", first_neuron, -each, start - repeats + 1, start)
         return each * repeats
+
+    def entries(self) -> Entries:
+        """All synapses of the control axons."""
+        nothing = np.zeros(0, np.int64)
+        return Entries(*(np.concatenate([nothing, *parts]) for parts in (self.target, self.axon, self.weight)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compiler.diagnostics import Collector, Exit
-from ...runtime.program.cri import CriProgram, Table
+from ...runtime.program.cri import CriProgram, IntArray, Table, source_blocks
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,15 @@ class Limits:
 CORE = Limits(neurons=131_072, axons=131_071, models=16, columns=16, targets_per_column=256)
 
 
-def column_load(table: Table, columns: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def column_load(table: Table, columns: int) -> IntArray:
     """Per source, the largest number of targets that share a column."""
-    source = np.repeat(np.arange(table.sources), np.diff(table.indptr))
-    load = np.bincount(source * columns + table.target % columns, minlength=table.sources * columns)
-    return load.reshape(table.sources, columns).max(axis=1, initial=0)
+    result = np.zeros(table.sources, np.int64)
+    for low, high in source_blocks(table.indptr):
+        source = np.repeat(np.arange(high - low), np.diff(table.indptr[low : high + 1]))
+        column = table.target[table.indptr[low] : table.indptr[high]] % columns
+        load = np.bincount(source * columns + column, minlength=(high - low) * columns)
+        result[low:high] = load.reshape(-1, columns).max(axis=1)
+    return result
 
 
 def check_limits(program: CriProgram, limits: Limits = CORE) -> None:

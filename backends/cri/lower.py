@@ -20,32 +20,13 @@ import numpy as np
 
 from ...compiler.diagnostics import unsupported
 from ...compiler.ir import Graph, Node, Value
-from ...compiler.ir.ops import (
-    Add,
-    Conv,
-    ConvTranspose,
-    Dense,
-    Dequantize,
-    MaxPool,
-    Mul,
-    Quantize,
-    Unary,
-)
+from ...compiler.ir.ops import Conv, ConvTranspose, Dense, Dequantize, MaxPool, Mul, Quantize, Unary
 from ...compiler.ir.ops.base import Array
 from ...runtime.program.cri import CriProgram, Input, NeuronModel, Population, Profile, Readout, Table
-from .affine import (
-    Affine,
-    compose,
-    conv_entries,
-    conv_transpose_entries,
-    dense_entries,
-    max_pool_entries,
-    move_entries,
-)
+from .affine import compose, max_pool_entries
 from .control import Control
-from .tables import check_range, check_weights, table
-
-_ENTRIES = {Conv: conv_entries, ConvTranspose: conv_transpose_entries, Dense: dense_entries}
+from .paths import Paths, through
+from .tables import INT16, Placed, check_range, check_weights, table
 
 
 class Lowering:
@@ -61,10 +42,10 @@ class Lowering:
         self.elements = sum(node.x.type.elements for node in quantizers)
         self.bits = max((node.op.bits for node in quantizers if isinstance(node.op, Quantize)), default=0)
         self.control = Control(self.elements * self.bits)
-        self.affine: dict[int, Affine] = {}
+        self.paths: dict[int, Paths] = {}
         self.inputs: list[Input] = []
         self.populations: list[Population] = []
-        self.synapses: list[Affine] = []
+        self.synapses: list[Paths] = []
         self.readouts: list[Readout] = []
         self.first = np.zeros(0, np.int64)
         self.last = np.zeros(0, np.int64)
@@ -87,13 +68,13 @@ class Lowering:
                     if value is node.result:
                         self._readout(name, node)
             elif not isinstance(node.op, Quantize):
-                self.affine[id(node.result)] = self._linear(node)
+                self.paths[id(node.result)] = self._linear(node)
         return self._program(provenance)
 
     def _input(self, node: Node, op: Quantize) -> None:
         count = node.x.type.elements
         start = len(self.peak)
-        self.affine[id(node.result)] = Affine.sources(start, count, -op.zero_point)
+        self.paths[id(node.result)] = Paths.sources(start, count, -op.zero_point)
         self._sources(np.zeros(count), np.zeros(count), 2**op.bits - 1)
         shape = node.x.type.shape[1:]
         self.inputs.append(Input(node.x.name, shape, start * self.bits, op.bits, op.scale, op.zero_point))
@@ -103,44 +84,21 @@ class Lowering:
         self.last = np.concatenate([self.last, last.astype(np.int64)])
         self.peak = np.concatenate([self.peak, np.full(len(first), peak)])
 
-    def _value(self, value: Value | None) -> Affine:
+    def _value(self, value: Value | None) -> Paths:
         assert value is not None
-        return Affine.constant(value.data) if value.is_constant else self.affine[id(value)]
+        return Paths.constant(value.data) if value.is_constant else self.paths[id(value)]
 
-    def _linear(self, node: Node) -> Affine:
-        """The affine map of a node between trains."""
-        rows = node.result.type.elements
-        if isinstance(node.op, Add):
-            a, b = (self._broadcast(value, node) for value in node.operands)
-            return a + b
-        if isinstance(node.op, Mul):
-            factor = node.operands[1]
-            assert factor is not None
-            return self._value(node.x).scaled(np.broadcast_to(factor.data, node.result.type.shape).reshape(-1))
-        if type(node.op) in _ENTRIES:
-            result = compose(_ENTRIES[type(node.op)](node), self._value(node.x), rows)
-            bias = node.operand("bias")
-            if bias is None:
-                return result
-            channel = node.result.type.rank - 1 if isinstance(node.op, Dense) else 1
-            shape = [-1 if i == channel else 1 for i in range(node.result.type.rank)]
-            full = np.broadcast_to(bias.data.reshape(shape), node.result.type.shape)
-            return result + Affine.constant(full)
-        parts = [
-            compose(move_entries(node, i), self._value(value), rows)
-            for i, value in enumerate(v for v in node.operands if v is not None)
-        ]
-        return sum(parts[1:], parts[0])
+    def _settled(self, value: Value) -> Paths:
+        return self._value(value).settled(len(self.peak))
 
-    def _broadcast(self, value: Value | None, node: Node) -> Affine:
-        assert value is not None
-        if value.is_constant:
-            return Affine.constant(np.broadcast_to(value.data, node.result.type.shape))
-        return self._value(value)
+    def _linear(self, node: Node) -> Paths:
+        """The paths to a value between trains; weights, biases and factors are part of the node."""
+        own = isinstance(node.op, Conv | ConvTranspose | Dense | Mul)
+        return through(node, [self._value(value) for value in (node.operands[:1] if own else node.operands)])
 
     # --- populations ---
 
-    def _population(self, name: str, kind: str, node: Node, synapses: Affine, **more: Any) -> Population:
+    def _population(self, name: str, kind: str, node: Node, synapses: Paths, **more: Any) -> Population:
         first = self.populations[-1].stop if self.populations else 0
         shape = node.result.type.shape[1:]
         taken = {population.name for population in self.populations}
@@ -149,32 +107,25 @@ class Lowering:
         made = Population(name, kind, first, shape, origin=node.result.origin, **more)
         self.populations.append(made)
         self.synapses.append(synapses)
-        check_weights(made, synapses.entries, self.elements, self.bits)
+        most = np.full(len(self.peak), INT16)
+        most[: self.elements] >>= max(self.bits - 1, 0)  # an input's weights are sent as bit planes
+        check_weights(made.name, made.origin, synapses.parts, most)
         return made
 
-    def _arrival(self, synapses: Affine) -> tuple[int, int]:
+    def _arrival(self, synapses: Paths) -> tuple[int, int]:
         """First and last timestep in which a spike may reach the rows."""
-        col = synapses.entries.col
-        return (int(self.first[col].min()), int(self.last[col].max())) if len(col) else (0, 0)
-
-    def _partial_sums(self, synapses: Affine) -> tuple[Array, Array]:
-        """Per row: the largest sum of positive weights' contributions, and of negative ones' (as a positive number)."""
-        e, rows = synapses.entries, len(synapses.const)
-        reach = e.weight * self.peak[e.col]
-        positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        np.add.at(positive, e.row, np.maximum(reach, 0))
-        np.add.at(negative, e.row, np.maximum(-reach, 0))
-        return positive, negative
+        used = synapses.degrees(len(self.peak)) > 0
+        return (int(self.first[used].min()), int(self.last[used].max())) if used.any() else (0, 0)
 
     def _unary(self, node: Node, op: Unary) -> None:
-        synapses = self._value(node.x).merged()
+        synapses = self._settled(node.x)
         start, stop = self._arrival(synapses)
         window = (stop + 1, stop + op.levels)
         made = self._population(node.result.name, "unary", node, synapses, levels=op.levels, window=window)
         step = node.operands[1]
         assert step is not None
         r = np.broadcast_to(step.data, node.result.type.shape).reshape(-1).astype(np.int64)
-        positive, negative = self._partial_sums(synapses)
+        positive, negative = synapses.reach(self.peak)
         held = np.zeros(made.size, np.int64)
         if stop > start:
             held = self.control.hold(made.name, made.first, positive, start)
@@ -184,10 +135,10 @@ class Lowering:
         check_range(self.profile, made, held + positive + negative + np.abs(release) + r)
         fire = np.ones(made.size)
         self._sources(fire * window[0], fire * window[1], op.levels)
-        self.affine[id(node.result)] = Affine.sources(self.elements + made.first, made.size)
+        self.paths[id(node.result)] = Paths.sources(self.elements + made.first, made.size)
 
     def _or(self, node: Node) -> None:
-        synapses = compose(max_pool_entries(node), self._value(node.x), node.result.type.elements).merged()
+        synapses = compose(max_pool_entries(node), self._value(node.x).affine(), node.result.type.elements).merged()
         e = synapses.entries
         if np.any(e.weight != 1) or np.any(synapses.const) or np.any(e.col < self.elements):
             raise unsupported(
@@ -204,33 +155,42 @@ class Lowering:
         first = np.minimum(first, last)
         window = (int(first.min()), int(last.max()))
         levels = int(self.peak[e.col].max(initial=0))
-        made = self._population(node.result.name, "or", node, synapses, levels=levels, window=window)
+        made = self._population(node.result.name, "or", node, Paths.listed(synapses), levels=levels, window=window)
         self._sources(first, last, levels)
-        self.affine[id(node.result)] = Affine.sources(self.elements + made.first, made.size)
+        self.paths[id(node.result)] = Paths.sources(self.elements + made.first, made.size)
 
     # --- readout ---
 
     def _readout(self, name: str, node: Node) -> None:
         """Count the spikes of neurons that stand for the output one to one, else add neurons that hold its sums."""
-        value = self._value(node.x).merged()
+        value = self._settled(node.x)
         scale = node.operands[1]
         assert scale is not None
         shape = node.result.type.shape
         scales = np.broadcast_to(scale.data, shape).reshape(-1).astype(np.float64)
-        e, rows = value.entries, np.arange(len(value.const))
-        if np.array_equal(e.row, rows) and np.all(e.weight == 1) and np.all(e.col >= self.elements):
-            self.steps = max(self.steps, int(self.last[e.col].max()) + 1)
-            self.readouts.append(Readout(name, "count", shape[1:], e.col - self.elements, value.const, scales))
+        col = self._counted(value)
+        if col is not None:
+            self.steps = max(self.steps, int(self.last[col].max()) + 1)
+            self.readouts.append(Readout(name, "count", shape[1:], col - self.elements, value.const, scales))
             return
         start, stop = self._arrival(value)
         made = self._population(name, "readout", node, value, window=(start, stop))
-        positive, negative = self._partial_sums(value)
+        positive, negative = value.reach(self.peak)
         held = self.control.hold(made.name, made.first, positive, start)
         check_range(self.profile, made, held + positive + negative)
         self._sources(np.zeros(made.size), np.zeros(made.size), 0)
         self.steps = max(self.steps, stop + 1)
         neurons = np.arange(made.first, made.stop)
         self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales))
+
+    def _counted(self, value: Paths) -> Array | None:
+        """The neurons' sources if every element is the train of one neuron as it is."""
+        rows = len(value.const)
+        if value.degrees(len(self.peak)).sum() != rows:
+            return None
+        e = value.affine().entries.merged()
+        as_is = np.array_equal(e.row, np.arange(rows)) and np.all(e.weight == 1) and np.all(e.col >= self.elements)
+        return e.col if as_is else None
 
     # --- assembly ---
 
@@ -256,12 +216,15 @@ class Lowering:
 
     def _tables(self, neurons: int) -> tuple[Table, Table]:
         """Synapses of axons (inputs as bit planes, then control) and of neurons."""
-        source = [s.entries.col for s in self.synapses]
-        target = [s.entries.row + p.first for s, p in zip(self.synapses, self.populations, strict=True)]
-        weight = [s.entries.weight for s in self.synapses]
-        col, row, w = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (source, target, weight))
+        col = np.arange(len(self.peak))
         pixel = col < self.elements
-        planes = [(col[pixel] * self.bits + bit, row[pixel], w[pixel] << bit) for bit in range(self.bits)]
-        controls = list(zip(self.control.axon, self.control.target, self.control.weight, strict=True))
-        axons = table([*planes, *controls], self.elements * self.bits + self.control.count)
-        return axons, table([(col[~pixel] - self.elements, row[~pixel], w[~pixel])], neurons)
+        parts = [(part, p.first) for s, p in zip(self.synapses, self.populations, strict=True) for part in s.parts]
+        planes = [
+            Placed(part, np.where(pixel, col * self.bits + bit, -1), first, bit)
+            for bit in range(self.bits)
+            for part, first in parts
+        ]
+        axons = self.elements * self.bits + self.control.count
+        controls = Placed(self.control.entries(), np.arange(axons))
+        local = [Placed(part, np.where(pixel, -1, col - self.elements), first) for part, first in parts]
+        return table([*planes, controls], axons), table(local, neurons)

@@ -1,36 +1,100 @@
-"""Synapse tables from the affine maps of populations, and what may stand in them."""
+"""Synapse tables from the parts that populations are made of, and what may stand in them.
+
+A part is a set of synapses from spike sources to the elements of a population, no two between the same pair: a list
+(`affine.Entries`), or the rule of a layer (`unroll.Fan`). A table is laid out first, then every part writes its
+synapses where they belong, so that nothing is as large as the table but the table itself.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ...compiler.diagnostics import limit
 from ...compiler.ir.ops.base import Array
 from ...runtime.program.cri import Population, Profile, Table
-from .affine import Entries
 
 INT16 = 32767
+Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def table(parts: list[tuple[Array, Array, Array]], sources: int) -> Table:
-    """CSR from (source, target, weight) arrays; within a source, targets ascend."""
-    empty = np.zeros(0, np.int64)
-    source, target, weight = (np.concatenate([empty, *(part[i] for part in parts)]) for i in range(3))
-    order = np.lexsort((target, source))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=sources))]).astype(np.int64)
-    return Table(indptr, target[order].astype(np.int32), weight[order].astype(np.int16))
+class Part(Protocol):
+    """Synapses with a weight other than 0, each pair of source and target once."""
+
+    def degrees(self, columns: int) -> Ints:
+        """Synapses of each of `columns` sources."""
+        ...
+
+    def fill(self, start: Ints, target: Array, weight: Array, first: int = 0, shift: int = 0) -> None:
+        """Write the synapses of source s to target[start[s]:…] and weight[start[s]:…], targets ascending.
+
+        Targets are moved by `first`, weights multiplied by 2^shift; sources with a negative start are left out.
+        """
+        ...
+
+    def reach(self, peak: Ints, rows: int) -> tuple[Ints, Ints]:
+        """Per target (of `rows`), the largest sum of positive and of negative contributions (as a positive number) if
+        source s sends at most peak[s]."""
+        ...
+
+    def span(self) -> tuple[int, int]:
+        """The lowest and the highest target."""
+        ...
+
+    def oversized(self, most: Ints) -> int:
+        """How many synapses have |weight| > most[source]."""
+        ...
+
+    def largest(self) -> int:
+        """The largest |weight|."""
+        ...
 
 
-def check_weights(made: Population, synapses: Entries, elements: int, bits: int) -> None:
-    """NmcError NMC-C002 unless every weight fits int16; sources below `elements` are sent as `bits` bit planes."""
-    plane = INT16 >> max(bits - 1, 0)
-    over = np.abs(synapses.weight) > np.where(synapses.col < elements, plane, INT16)
-    if over.any():
+@dataclass(frozen=True)
+class Placed:
+    """A part and its place in a table: source s of the part is source number[s] of the table, or in no table if
+    number[s] < 0; targets count from `first`; weights are multiplied by 2^shift."""
+
+    part: Part
+    number: Ints
+    first: int = 0
+    shift: int = 0
+
+
+def table(placed: Sequence[Placed], sources: int) -> Table:
+    """CSR over all parts. Within a source the parts come in the order given, so they must stand by ascending targets
+    where they share a source."""
+    counts = [_counts(item, sources) for item in placed]
+    indptr = np.cumsum(np.concatenate([[0], sum(counts, np.zeros(sources, np.int64))]))
+    target, weight = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int16)
+    cursor = indptr[:-1].copy()
+    for item, count in zip(placed, counts, strict=True):
+        if count.any():
+            start = np.where(item.number >= 0, cursor[item.number], -1)
+            item.part.fill(start, target, weight, item.first, item.shift)
+            cursor += count
+    return Table(indptr, target, weight)
+
+
+def _counts(item: Placed, sources: int) -> Ints:
+    """How many synapses a part has at each source of the table."""
+    count, here = np.zeros(sources, np.int64), item.number >= 0
+    count[item.number[here]] = item.part.degrees(len(item.number))[here]
+    return count
+
+
+def check_weights(name: str, origin: Sequence[str], parts: Sequence[Part], most: Ints) -> None:
+    """NmcError NMC-C002 unless |weight| ≤ most[source] for every synapse; `most` is less for bit planes than INT16."""
+    over = sum(part.oversized(most) for part in parts)
+    if over:
         raise limit(
             "NMC-C002",
-            f"{int(over.sum())} synapses into %{made.name} exceed int16",
-            where=", ".join(made.origin),
-            why=f"the largest weight is {int(np.abs(synapses.weight).max())}; from an input ±{plane} is allowed",
+            f"{over} synapses into %{name} exceed int16",
+            where=", ".join(origin),
+            why=f"the largest weight is {max(p.largest() for p in parts)}; from an input ±{most.min()} is allowed",
             hint="fewer weight bits (quantize-cri{weight_bits=6}) or a smaller pool in front of the layer",
         )
 

@@ -11,11 +11,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
-from safetensors.numpy import save as to_bytes
 
 from . import records
 from .akida import AkidaProgram
@@ -28,9 +27,10 @@ from .records import Arrays
 
 FORMAT_VERSION = 1
 KEY = "nmc"
-DTYPES = frozenset({"U8", "I8", "I16", "I32", "I64", "F32", "F64"})
+DTYPES = ("I64", "F64", "F32", "I32", "I16", "I8", "U8")  # in the order in which arrays stand in a file
 MAKE_AGAIN = "copy the file again, or compile the model again"
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Program = CriProgram | AkidaProgram
 
 
@@ -53,8 +53,8 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
     KINDS[program.target].validate(program)
     description, arrays = _encode(program)
     description["digest"] = _digest(description, arrays)
-    data = to_bytes(arrays, metadata={KEY: _canonical(description)})
-    atomic_write(path, lambda file: file.write(data))
+    metadata = {KEY: _canonical(description)}
+    atomic_write(path, lambda file: _write(file, arrays, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Program:
@@ -105,6 +105,26 @@ def _decode(record: type[Program], fields: dict[str, Any], arrays: Arrays, where
     return program
 
 
+def _write(file: BinaryIO, arrays: Arrays, metadata: dict[str, str]) -> None:
+    """A safetensors file, array by array: the library's own writer holds all of it in memory twice.
+
+    The length of a JSON header (u64), the header, padded with blanks to 8 bytes, then the arrays' little-endian
+    bytes, wide types first, so that each lies at a multiple of its item size.
+    """
+    little = {name: _little_endian(array) for name, array in arrays.items()}
+    names = sorted(little, key=lambda name: (DTYPES.index(_dtype_name(little[name])), name))
+    ends = np.cumsum([0, *(little[name].nbytes for name in names)]).tolist()
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    for name, start, stop in zip(names, ends[:-1], ends[1:], strict=True):
+        shape = list(little[name].shape)
+        entries[name] = {"dtype": _dtype_name(little[name]), "shape": shape, "data_offsets": [start, stop]}
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    file.write(len(header).to_bytes(8, "little") + header)
+    for name in names:
+        file.write(little[name].data)
+
+
 def _read(path: Path, where: str) -> tuple[str, Arrays]:
     """The description and the arrays of a safetensors file."""
     try:
@@ -124,7 +144,7 @@ def _read(path: Path, where: str) -> tuple[str, Arrays]:
         raise bad_file("NMC-F003", what, where, str(error), MAKE_AGAIN) from error
 
 
-def _array(file: Any, name: str, where: str) -> np.ndarray[Any, np.dtype[Any]]:
+def _array(file: Any, name: str, where: str) -> Array:
     dtype, shape = file.get_slice(name).get_dtype(), file.get_slice(name).get_shape()
     if dtype not in DTYPES or len(shape) != 1:
         raise bad_file("NMC-F010", f"array {name} is {dtype}{shape}", where, "a program has no such array", MAKE_AGAIN)
@@ -152,7 +172,15 @@ def _digest(description: dict[str, Any], arrays: Arrays) -> str:
     """sha256 over the canonical JSON, then name, dtype, length and little-endian bytes of each array in name order."""
     total = hashlib.sha256(_canonical(description).encode())
     for name, array in sorted(arrays.items()):
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        little = _little_endian(array)
         total.update(f"\n{name} {little.dtype.str} {len(little)}\n".encode())
         total.update(little.data)
     return total.hexdigest()
+
+
+def _little_endian(array: Array) -> Array:
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+def _dtype_name(array: Array) -> str:
+    return f"{array.dtype.kind.upper()}{8 * array.dtype.itemsize}"

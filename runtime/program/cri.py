@@ -7,6 +7,7 @@ phase, neurons population after population, row-major within a population's shap
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+BLOCK = 1 << 20  # synapses that are handled at once where work on all of them would need many times their memory
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,15 @@ class Table:
     @property
     def synapses(self) -> int:
         return len(self.target)
+
+
+def source_blocks(indptr: IntArray) -> Iterator[tuple[int, int]]:
+    """Ranges low … high−1 of sources that together are all sources, each of about BLOCK synapses or one source."""
+    low, sources = 0, len(indptr) - 1
+    while low < sources:
+        high = max(low + 1, int(np.searchsorted(indptr, indptr[low] + BLOCK, side="right")) - 1)
+        yield low, min(high, sources)
+        low = high
 
 
 @dataclass(frozen=True)

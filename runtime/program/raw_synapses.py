@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .cri import Table
+from .cri import IntArray, Table, source_blocks
 from .diagnostics import bad_file
 
 
@@ -28,22 +28,31 @@ def read_synapses(indptr: ArrayLike, target: ArrayLike, weight: ArrayLike) -> Re
     same source and target the last one counts. The result lists each source's targets in ascending order; weights of
     0 stay. NMC-F013 where a weight is NaN or infinite.
     """
-    bounds = np.asarray(indptr, np.int64)
-    given = np.asarray(weight)
+    bounds, posts, given = np.asarray(indptr, np.int64), np.asarray(target, np.int32), np.asarray(weight)
+    if bounds[0] != 0 or np.any(np.diff(bounds) < 0) or not bounds[-1] == len(posts) == len(given):
+        raise ValueError("indptr, target and weight do not fit together")
     if not np.all(np.isfinite(given)):
         raise bad_file("NMC-F013", "a synapse weight is NaN or infinite", hint="give finite weights")
-    whole = np.trunc(given.astype(np.float32))
-    clamped = np.clip(whole, -(2**15), 2**15 - 1)
-    source = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    posts = np.asarray(target, np.int32)
-    order = np.lexsort((posts, source))  # stable: entries with equal keys stay in the order they were given
-    source, posts = source[order], posts[order]
-    last = np.append((np.diff(source) != 0) | (np.diff(posts) != 0), True)[: len(order)]
-    counts = np.bincount(source[last], minlength=len(bounds) - 1)
-    table = Table(np.append(0, np.cumsum(counts)), posts[last], clamped[order][last].astype(np.int16))
-    return ReadSynapses(
-        table,
-        clamped=int(np.count_nonzero(clamped != whole)),
-        truncated=int(np.count_nonzero(whole != given)),
-        replaced=len(order) - table.synapses,
-    )
+    count = np.zeros(len(bounds) - 1, np.int64)
+    targets, weights = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
+    clamped = truncated = 0
+    for low, high in source_blocks(bounds):
+        part = slice(bounds[low], bounds[high])
+        whole = np.trunc(given[part].astype(np.float32))
+        inside = np.clip(whole, -(2**15), 2**15 - 1)
+        clamped += int(np.count_nonzero(inside != whole))
+        truncated += int(np.count_nonzero(whole != given[part]))
+        source = np.repeat(np.arange(high - low), np.diff(bounds[low : high + 1]))
+        last = _last_of_each(source, posts[part])
+        count[low:high] = np.bincount(source[last], minlength=high - low)
+        targets.append(posts[part][last])
+        weights.append(inside[last].astype(np.int16))
+    table = Table(np.append(0, np.cumsum(count)), np.concatenate(targets), np.concatenate(weights))
+    return ReadSynapses(table, clamped, truncated, replaced=len(posts) - table.synapses)
+
+
+def _last_of_each(source: IntArray, target: NDArray[np.int32]) -> IntArray:
+    """Positions of the entries that count, by source, then target: of equal pairs the one given last."""
+    order = np.lexsort((target, source))  # stable: entries with equal keys stay in the order they were given
+    new = (np.diff(source[order]) != 0) | (np.diff(target[order]) != 0)
+    return order[np.append(new, True)[: len(order)]]
