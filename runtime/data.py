@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from .program.atomic import atomic_write
 from .program.diagnostics import bad_file
+from .program.npz import write_npz
 from .result import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -67,15 +67,6 @@ def write_result(path: str | os.PathLike[str], result: Result) -> None:
             free += "_"
         arrays.update({free + part: array for part, array in parts.items()})
     atomic_write(path, lambda file: write_npz(file, arrays))
-
-
-def write_npz(file: BinaryIO, arrays: dict[str, Array]) -> None:
-    """Arrays as an uncompressed .npz under any names, in the given order, without a time of day in it."""
-    # np.savez takes names as keyword arguments and so cannot write an array called `file`.
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 class _NoArray(Exception):

@@ -25,7 +25,7 @@ from test_cri_reference import table, unary_program
 
 from nmc import runtime
 from nmc.runtime import Session
-from nmc.runtime.data import read_arrays, write_npz, write_result
+from nmc.runtime.data import read_arrays, write_result
 from nmc.runtime.program import (
     CODES,
     CriProgram,
@@ -45,6 +45,7 @@ from nmc.runtime.program import (
     save,
     validate,
 )
+from nmc.runtime.program.npz import write_npz
 
 PROGRAM = unary_program()
 FILE = "program.nmc"

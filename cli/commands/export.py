@@ -13,23 +13,25 @@ from ..common import Output, nmc_command
 
 @dataclass(frozen=True)
 class Format:
-    """An export format: its target, the end of its file name, and the function (program, path, **options) → paths."""
+    """An export format: its target, the end of its path, and the function (program, path, **options) → paths."""
 
     target: str
     suffix: str
     module: str
     function: str
+    options: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, Format] = {
-    "akida-json": Format("akida", ".akida.json", "backends.akida.export", "write_json"),
+    "akida-json": Format("akida", ".akida.json", "backends.akida.export", "write_json", ("akida_version",)),
+    "hs-api": Format("cri", ".hs_api", "backends.cri.export", "write_hs_api"),
 }
 
 
 @nmc_command("export")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--format", "name", required=True, type=click.Choice(list(FORMATS)), help="What to write.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; default ./<program>.akida.json.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json or .hs_api.")
 @click.option("--akida-version", metavar="M.m.p", help="Version of the vendor's tools it is for; default 2.19.0.")
 def command(out: Output, program: Path, name: str, output: Path | None, akida_version: str | None) -> None:
     """Write PROGRAM in a format that its target's vendor reads."""
@@ -44,6 +46,8 @@ def command(out: Output, program: Path, name: str, output: Path | None, akida_ve
         raise usage("NMC-X003", what, str(program), f"it is a format of target {chosen.target!r}", hint)
     write = getattr(import_module(f"...{chosen.module}", __package__), chosen.function)
     options = {} if akida_version is None else {"akida_version": akida_version}
+    for option in options.keys() - set(chosen.options):
+        raise usage("NMC-X004", f"format {name!r} has no such option", option, hint="leave it out")
     paths: tuple[Path, ...] = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **options)
     files = [{"path": str(path), "bytes": path.stat().st_size} for path in paths]
 

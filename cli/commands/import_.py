@@ -3,39 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..common import Output, nmc_command
 
+if TYPE_CHECKING:
+    from ...runtime.program import Program
+
 
 @nmc_command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<file>.nmc.")
-@click.option("--frames", type=int, help="Frames of a sample, where no host file tells; default 1.")
-def command(out: Output, file: Path, output: Path | None, frames: int | None) -> None:
-    """Read FILE, the JSON of an Akida program, and write it as a program that nmc runs.
+@click.option("--frames", type=int, help="Akida JSON: frames of a sample, where no host file tells; default 1.")
+@click.option("--profile", help="Network for hs_api: build of the machine it is for; default sim.")
+@click.option("--steps", type=int, help="Network for hs_api: timesteps of a sample; default 1.")
+def command(
+    out: Output, file: Path, output: Path | None, frames: int | None, profile: str | None, steps: int | None
+) -> None:
+    """Read FILE, a network in a vendor's format, and write it as a program that nmc runs.
 
-    Beside net.akida.json, nmc looks for net.akida.host.json, which `nmc export` writes: how inputs become codes, and
-    what outputs mean. Without it, samples hold the codes of the first layers, of shape (X, Y, C); with --frames N
-    they are clips of shape (N, X, Y, C).
+    The JSON of an Akida program: beside net.akida.json, nmc looks for net.akida.host.json, which `nmc export` writes:
+    how inputs become codes, and what outputs mean. Without it, samples hold the codes of the first layers, of shape
+    (X, Y, C); with --frames N they are clips of shape (N, X, Y, C).
+
+    A network for hs_api: a folder that `nmc export` wrote, JSON, arrays (.npz) or a pickle, which is read as data and
+    can run nothing. Timestep t has the input step<t>, a 0 or 1 for each axon.
     """
-    from ...backends.akida.export import host_path, read_json
+    from ...backends.cri.export import recognizes
     from ...runtime.program import save
-    from ...runtime.program.akida_kinds import TEMPORAL
     from ..views import counts, view_of
 
-    program = read_json(file, frames)
+    if recognizes(file):
+        _refuse("a network for hs_api", frames=frames)
+        program, facts, told, warnings = _hs_api(file, profile, steps)
+    else:
+        _refuse("an Akida program", profile=profile, steps=steps)
+        program, facts, told, warnings = _akida(file, frames)
     path = output or Path(f"{file.stem}.nmc")
     save(program, path)
-    if not program.temporal and any(layer.kind in TEMPORAL for layer in program.layers):
-        out.warn(["samples are single frames, so each starts with empty FIFOs; --frames N makes them clips"])
-    facts = view_of(program).summary()
-    host = host_path(file)
-    used = str(host) if host.exists() else None
+    out.warn(warnings)
+    summary = view_of(program).summary()
 
     def show() -> None:
-        source = f"host file {used}" if used else "no host file: inputs are the layers' own codes"
-        click.echo(f"{path}: {facts['target']}, {counts(facts)}, {source}")
+        click.echo(f"{path}: {summary['target']}, {counts(summary)}, {told}")
 
-    out.result({"program": str(path), "host_file": used, **facts}, show)
+    out.result({"program": str(path), **facts, **summary}, show)
+
+
+def _akida(file: Path, frames: int | None) -> tuple[Program, dict[str, Any], str, list[str]]:
+    """The program, facts for --json, half a sentence about the source, and warnings."""
+    from ...backends.akida.export import host_path, read_json
+    from ...runtime.program.akida_kinds import TEMPORAL
+
+    program = read_json(file, frames)
+    single = not program.temporal and any(layer.kind in TEMPORAL for layer in program.layers)
+    warning = "samples are single frames, so each starts with empty FIFOs; --frames N makes them clips"
+    host = host_path(file)
+    used = str(host) if host.exists() else None
+    told = f"host file {used}" if used else "no host file: inputs are the layers' own codes"
+    return program, {"host_file": used}, told, [warning] if single else []
+
+
+def _hs_api(file: Path, profile: str | None, steps: int | None) -> tuple[Program, dict[str, Any], str, list[str]]:
+    """The same of a network for hs_api."""
+    from ...backends.cri.export import read_hs_api
+
+    done = read_hs_api(file, profile, steps)
+    whole = done.source == "folder"
+    told = "as it was exported" if whole else f"profile {done.program.profile.name}, from {done.source}"
+    warnings = list(done.notes)
+    if not whole and steps is None:
+        warnings.append("samples have 1 timestep, in which no input can cause a spike yet; --steps N gives them more")
+    return done.program, {"source": done.source, "notes": list(done.notes)}, told, warnings
+
+
+def _refuse(kind: str, **options: object) -> None:
+    """NMC-X004 for an option that is for another kind of file."""
+    from ...compiler.diagnostics import usage
+
+    for name, value in options.items():
+        if value is not None:
+            raise usage("NMC-X004", "an option does not fit the file", name, f"it is {kind}", "leave it out")

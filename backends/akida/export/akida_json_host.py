@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from ....runtime.program import records
 from ....runtime.program.akida import AkidaProgram, GraphInput, GraphOutput
 from ....runtime.program.atomic import atomic_write
 from ....runtime.program.diagnostics import NmcError, bad_file
+from ....runtime.program.strict_json import parse_json
 
 FORMAT_VERSION = 1
-MAX_DEPTH = 200  # far below what recursive code takes
 EXPORT_AGAIN = "export the program again, or move the host file away to read the layers alone"
 
 
@@ -80,31 +79,3 @@ def read_host(path: Path, layers_sha256: str) -> HostFile | None:
 def refused(path: Path, what: str, why: str) -> NmcError:
     """NMC-F022 for the host file `path`."""
     return bad_file("NMC-F022", what, os.fspath(path), why, EXPORT_AGAIN)
-
-
-def parse_json(data: bytes) -> Any:
-    """JSON as its standard has it: no NaN, no key twice in an object, MAX_DEPTH levels. ValueError for all else."""
-    try:
-        parsed = json.loads(data, parse_constant=_no_number, object_pairs_hook=_object)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    level = [parsed]
-    for _ in range(MAX_DEPTH):
-        level = [child for item in level if isinstance(item, list | dict) for child in _children(item)]
-    if level:
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
-    return parsed
-
-
-def _children(item: list[Any] | dict[str, Any]) -> Iterable[Any]:
-    return item.values() if isinstance(item, dict) else item
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError(f"an object has a key twice among {repr([key for key, _ in pairs])[:80]}")
-    return dict(pairs)

@@ -19,9 +19,10 @@ from ....runtime.program.akida import AT_ONCE, AkidaProgram, GraphInput, GraphOu
 from ....runtime.program.akida_check import MAX_FRAMES, validate
 from ....runtime.program.akida_shapes import hosted, signals
 from ....runtime.program.diagnostics import Diagnostic, Exit, NmcError, bad_file
+from ....runtime.program.strict_json import parse_json
 from ....runtime.program.timing import Timing
 from .akida_json_fit import fitted
-from .akida_json_host import HostFile, host_path, parse_json, read_host, refused
+from .akida_json_host import HostFile, host_path, read_host, refused
 from .akida_json_layers import Document
 
 NAME_ANOTHER = "name a file written by `nmc export --format akida-json` or by the vendor's tools"
