@@ -21,8 +21,10 @@ $(VENV)/.check: $(VENV)/.test
 	$(PIP) -e '.[check]'
 	@touch $@
 
-demo: $(VENV)/.core ## Compile the shipped models, simulate them on real digits, print accuracy and spikes
+demo: $(VENV)/.core ## Compile the shipped digit and gesture networks, simulate them on test data, print accuracy
 	$(BIN)/python examples/digits/demo.py
+	@echo
+	$(BIN)/python examples/gestures/demo.py
 
 test: $(VENV)/.test ## Run all tests
 	$(BIN)/python -m pytest tests -n auto --dist worksteal
@@ -36,9 +38,12 @@ check: $(VENV)/.check ## Lint, format check, types, and the fast tests (under a 
 golden: $(VENV)/.test ## Run the golden vectors of the machines through the simulators
 	$(BIN)/python -m pytest tests -m golden
 
-bench: $(VENV)/.test ## Measure compile and simulation times and print them
+bench: $(VENV)/.test ## Measure compile and simulation times and int8 noise, and print them
 	$(BIN)/python benchmarks/digits.py
 	$(BIN)/python benchmarks/video.py
+	$(BIN)/python benchmarks/akida.py
+	$(BIN)/python benchmarks/akida_noise.py
+	$(BIN)/python benchmarks/cri_tables.py
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
+from nmc.cli.commands.passes import pipelines
 from nmc.cli.main import COMMANDS, main
 from nmc.compiler import codes
 from nmc.compiler.ir.ops.base import REGISTRY
 from nmc.compiler.ir.stages import STAGES
 from nmc.compiler.passes import PASSES
-from nmc.compiler.pipeline import load_class, print_pipeline
+from nmc.compiler.pipeline import load_class
 from nmc.compiler.target import find_target, target_names
 from nmc.runtime.program import CODES, Exit
 
@@ -51,8 +52,10 @@ def passes() -> str:
         known |= target.passes
     parts = [f"# Passes\n{NOTE}"]
     for target in targets:
-        text = print_pipeline(target.pipeline(target.options()))
-        parts.append(f"Pipeline of target `{target.name}`: `{text}`\n")
+        images, video = pipelines(target)
+        parts.append(f"Pipeline of target `{target.name}`: `{images}`\n")
+        if video != images:
+            parts.append(f"For networks with a time axis: `{video}`\n")
     for name, path in sorted(known.items()):
         cls = load_class(path)
         options = ", ".join(f"{f.name}={f.default}" for f in fields(cls))

@@ -54,7 +54,7 @@ def test_every_published_digest_is_of_other_clips() -> None:
 
 
 @pytest.mark.parametrize("key", SMALL, ids=str)
-def clips_of_test_are_the_same_everywhere(key: tuple[data.Split, int, int]) -> None:
+def test_clips_are_the_same_everywhere(key: tuple[data.Split, int, int]) -> None:
     clips, labels = data.clips(*key)
     assert (clips.dtype, clips.shape) == (np.float32, (key[1], 1, 16, 24, 24))
     assert data.digest(clips) == data.DIGESTS[key]

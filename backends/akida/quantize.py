@@ -30,7 +30,7 @@ class LayerReport:
 
     snr      signal-to-quantization-noise ratio of what it gives against the float network, in dB, on the samples
     own      the same for the noise that the layer adds itself: against its float weights on the integers it reads (on
-             the first sample)
+             the first samples, 16 frames at least if there are so many)
     clipped  share of its values at an end of the output's range
     """
 
@@ -42,6 +42,7 @@ class LayerReport:
 
 
 EXACT_FLOAT32 = 1 << 24
+OWN_FRAMES = 16
 
 
 @dataclass
@@ -77,14 +78,15 @@ class Quantizer:
     def _report(self, layer: FloatLayer, after: Array) -> None:
         found, scale, top = self._codes[layer.name], self.scales[layer.name], levels(layer)
         clipped = 0.0 if self._is_raw(layer) else float(np.mean((found >= top) | (found < -top)))
-        own = snr(finish(layer, linear(layer, self._real_inputs(layer))), found[:1], scale)
+        few = max(1, OWN_FRAMES // found.shape[1])
+        own = snr(finish(layer, linear(layer, self._real_inputs(layer, few))), found[:few], scale)
         self.reports.append(LayerReport(layer.name, layer.kind, snr(after, found, scale), own, clipped))
 
-    def _real_inputs(self, layer: FloatLayer) -> list[Array]:
-        """What the integers that a layer reads stand for, of the first sample."""
+    def _real_inputs(self, layer: FloatLayer, few: int) -> list[Array]:
+        """What the integers that a layer reads stand for, of the first `few` samples."""
         if layer.inbounds:
-            return [self._codes[name][:1] * self.scales[name] for name in layer.inbounds]
-        values, code = self.floats.given(self.floats.fed[layer.name])[:1], self.inputs[layer.name]
+            return [self._codes[name][:few] * self.scales[name] for name in layer.inbounds]
+        values, code = self.floats.given(self.floats.fed[layer.name])[:few], self.inputs[layer.name]
         return [values] if layer.kind == "InputData" else [(code.encode(values) - code.zero_point) * code.scale]
 
     def _is_raw(self, layer: FloatLayer) -> bool:

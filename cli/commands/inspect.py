@@ -10,12 +10,24 @@ import click
 from ..common import Output, nmc_command, print_table
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: Any, before: Any) -> str:
+    """A value as text; `before` is the layer of the row before, which layers read unless they say otherwise."""
+    if value is None or (name == "reads" and value == [before]):
+        return ""
     if name == "window":
         return f"{value[0]} to {value[1]}"
     if isinstance(value, list):
         return ("×" if all(isinstance(item, int) for item in value) else ", ").join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _table(layers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells of the layer table, without columns that are empty in all rows."""
+    names = list(layers[0]) if layers else []
+    before = [None, *(row["layer"] for row in layers)]
+    cells = [{name: _cell(name, row[name], last) for name in names} for row, last in zip(layers, before, strict=False)]
+    columns = [name for name in names if any(row[name] for row in cells)]
+    return columns, [[row[name] for name in columns] for row in cells]
 
 
 @nmc_command("inspect")
@@ -35,8 +47,8 @@ def command(out: Output, program: Path, schedule: bool) -> None:
         click.echo(f"{program}: {facts['target']}{profile}: {counts(facts)}")
         for line in view.inputs():
             click.echo(line)
-        columns = list(layers[0]) if layers else []
-        print_table("", columns, [[_cell(name, row[name]) for name in columns] for row in layers])
+        columns, rows = _table(layers)
+        print_table("", columns, rows)
         for line in view.notes():
             click.echo(line)
         if schedule and phases:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..common import Output, nmc_command, print_table
 
+if TYPE_CHECKING:
+    from ...compiler.target import Target
+
+
+def pipelines(target: Target) -> tuple[str, str]:
+    """The target's pipelines with its default options, for networks without a time axis and for video, as text."""
+    from ...compiler.pipeline import print_pipeline
+
+    images, video = (print_pipeline(target.pipeline(target.options(), temporal)) for temporal in (False, True))
+    return images, video
+
 
 @nmc_command("passes")
 @click.option("--target", help="Only the pipeline of this target.")
 def command(out: Output, target: str | None) -> None:
-    """List passes with their options, and the pipeline of each target (text for `nmc compile --passes`)."""
+    """List passes with their options, and the pipelines of each target (text for `nmc compile --passes`)."""
     from ...compiler.passes import PASSES
-    from ...compiler.pipeline import load_class, print_pipeline
+    from ...compiler.pipeline import load_class
     from ...compiler.target import find_target, target_names
 
     targets = [find_target(name) for name in ([target] if target else target_names())]
@@ -34,12 +45,16 @@ def command(out: Output, target: str | None) -> None:
                 "what": (cls.__doc__ or "").strip().splitlines()[0],
             }
         )
-    pipelines = {entry.name: print_pipeline(entry.pipeline(entry.options())) for entry in targets}
+    found = {entry.name: pipelines(entry) for entry in targets}
+    images = {name: texts[0] for name, texts in found.items()}
+    video = {name: texts[1] for name, texts in found.items() if texts[1] != texts[0]}
 
     def show() -> None:
         columns = ["pass", "takes", "gives", "options", "what"]
         print_table("", columns, [[row[c] for c in columns] for row in rows])
-        for name, text in pipelines.items():
+        for name, text in images.items():
             click.echo(f"pipeline of target {name}: {text}")
+            if name in video:
+                click.echo(f"pipeline of target {name} for video: {video[name]}")
 
-    out.result({"passes": rows, "pipelines": pipelines}, show)
+    out.result({"passes": rows, "pipelines": images, "video_pipelines": video}, show)

@@ -24,6 +24,8 @@ SHOWN_ELEMENTS = 10
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
 def command(out: Output, program: Path, source: Path, output: Path | None, engine: str, trace: bool) -> None:
     """Run PROGRAM on samples and print what it answers."""
+    import numpy as np
+
     from ...runtime import Session, load
     from ...runtime.data import read_arrays, write_result
 
@@ -43,11 +45,11 @@ def command(out: Output, program: Path, source: Path, output: Path | None, engin
         samples = counters["samples"]
         for name, values in result.outputs.items():
             click.echo(f"{name}: shape {tuple(values.shape)}")
-            for index, row in enumerate(values[:SHOWN_SAMPLES].reshape(min(samples, SHOWN_SAMPLES), -1)):
+            for index, sample in enumerate(values[:SHOWN_SAMPLES]):
+                row = sample.ravel()
                 numbers = " ".join(f"{value:.3f}" for value in row[:SHOWN_ELEMENTS])
-                click.echo(
-                    f"  {index}: {numbers}{' …' if row.size > SHOWN_ELEMENTS else ''}  (largest: {row.argmax()})"
-                )
+                largest = ", ".join(map(str, np.unravel_index(row.argmax(), sample.shape)))
+                click.echo(f"  {index}: {numbers}{' …' if row.size > SHOWN_ELEMENTS else ''}  (largest: {largest})")
             if samples > SHOWN_SAMPLES:
                 click.echo(f"  … {samples - SHOWN_SAMPLES:,} more samples")
         each = max(samples, 1)

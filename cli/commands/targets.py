@@ -25,6 +25,7 @@ def command(out: Output) -> None:
                     click.echo(f"  {name:<8} " + ", ".join(f"{key} {value:,}" for key, value in facts.items()))
                 else:
                     columns = list(facts[0])
-                    print_table(name, columns, [[row[column] for column in columns] for row in facts])
+                    rows = [[row[column] for column in columns] for row in facts]
+                    print_table(name, columns, [["" if cell is None else cell for cell in row] for row in rows])
 
     out.result({"targets": {t.name: {"summary": t.summary, **t.facts()} for t in found}}, show)

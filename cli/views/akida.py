@@ -22,6 +22,7 @@ class AkidaView:
             "layers": len(program.layers),
             "weights": sum(v.size for layer in program.layers for n, v in layer.variables.items() if n == "weights"),
             "frames a sample": program.clip_length,
+            "lowest own dB": min((snr for snr, _ in self._own()), default=None),
         }
 
     def inputs(self) -> list[str]:
@@ -32,7 +33,9 @@ class AkidaView:
         ]
 
     def layers(self) -> list[dict[str, Any]]:
-        """One row per layer: type, shapes, weights, FIFO bytes (one a value) and products per frame."""
+        """One row per layer: type, shapes, weights, parameters (weights and biases), FIFO bytes (one a value), products
+        per frame, and the signal-to-noise ratios that the compiler measured (docs/akida_compile.md), None if it did
+        not."""
         made: dict[str, Signal] = signals(self.program)
         rows = []
         for layer in self.program.layers:
@@ -46,8 +49,11 @@ class AkidaView:
                     "input": list(given.shape),
                     "output": list(made[layer.name].shape),
                     "weights": [] if weights is None else list(weights.shape),
-                    "fifo bytes": x * y * c * layer.parameters.get("fifo_size", 0),
+                    "parameters": sum(layer.variables[n].size for n in ("weights", "bias") if n in layer.variables),
+                    "FIFO B": x * y * c * layer.parameters.get("fifo_size", 0),
                     "MACs": macs(layer, given.shape),
+                    "SNR dB": layer.proof.get("snr_db"),
+                    "own dB": layer.proof.get("own_snr_db"),
                     "reads": list(layer.inbounds),
                     "origin": list(layer.origin),
                 }
@@ -55,11 +61,17 @@ class AkidaView:
         return rows
 
     def notes(self) -> list[str]:
-        clip = self.program.clip_length
-        return [
+        clip, own = self.program.clip_length, self._own()
+        noise = [f"lowest own SNR of a layer: {min(own)[0]} dB, {min(own)[1]}"] if own else []
+        return noise + [
             f"output {o.name} {o.shape}: from layer {o.layer}, latency {o.timing.latency(clip)} frames"
             for o in self.program.outputs
         ]
+
+    def _own(self) -> list[tuple[float, str]]:
+        """What the compiler measured of the noise that each layer adds: (dB, layer)."""
+        found = ((layer.proof.get("own_snr_db"), layer.name) for layer in self.program.layers)
+        return [(snr, name) for snr, name in found if isinstance(snr, int | float)]
 
     def schedule(self) -> list[dict[str, Any]]:
         return []
