@@ -125,8 +125,9 @@ def _advance(program: CriProgram, part: dict[str, Array], machine: CriMachine) -
         axons[:] = False
         control_axons(program.schedule, step, axons)
         for entry in program.inputs:
-            if entry.step == step:
-                code, out = codes(entry, part[entry.name])
+            if step in entry.steps:
+                given = part[entry.name]
+                code, out = codes(entry, given[:, entry.steps.index(step)] if entry.every else given)
                 axons[:, entry.first : entry.first + entry.axons] |= bit_planes(entry, code)
                 clipped += out
         spikes += machine.step(axons)

@@ -91,7 +91,7 @@ def quantize(values: Array, scale: float, zero_point: int, low: int, high: int) 
 
 
 def bit_planes(entry: Input, code: Ints) -> Bools:
-    """Activity of the input's axons, bool [samples, axons]: entry bits·e + k is bit k of element e."""
+    """Activity of the input's axons for one row, bool [samples, axons]: entry bits·e + k is bit k of element e."""
     bits = (code.reshape(len(code), -1, 1) >> np.arange(entry.bits)) & 1
     return bits.astype(np.bool_).reshape(len(code), entry.axons)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmc.backends.cri.target import PROFILES
-from nmc.runtime import Session, arith
-from nmc.runtime.program import CriProgram, Exit, Input, NeuronModel, NmcError, Phase, Population, Readout, Table
+from nmc.runtime import Session, arith, load
+from nmc.runtime.program import (
+    CriProgram,
+    Exit,
+    Input,
+    NeuronModel,
+    NmcError,
+    Phase,
+    Population,
+    Readout,
+    Table,
+    save,
+)
 from nmc.runtime.reference import synapses
 from nmc.runtime.reference.cri import CriMachine
 from nmc.runtime.reference.neuron import ANN, COUNTER, IF, LIF, Parameters, fires, fit, leak_term
@@ -63,6 +75,32 @@ def unary_program(profile: Any = SIM) -> CriProgram:
         steps=LEVELS + 1,
         provenance={"model": "unary.onnx", "options": {"timesteps": LEVELS}},
     )
+
+
+def test_rows_of_a_train_fire_one_after_the_other(tmp_path: Path) -> None:
+    """With every=2 row t of the input fires in timestep 1 + 2·t; the potential is the sum of what fired so far."""
+    one = unary_program()
+    program = replace(
+        one,
+        axons=table(2, [(0, 0, 1), (1, 0, 10)]),
+        neurons=table(1, []),
+        neuron_model=np.zeros(1, np.uint8),
+        models=(NeuronModel(2, 1000, 64, -16),),
+        populations=(Population("v", "plain", 0, (1,)),),
+        inputs=(Input("x", (3, 2), 0, 1, 1.0, 0, 1, every=2),),
+        schedule=(),
+        readouts=(Readout("v", "potential", (1,), np.array([0]), np.array([0]), np.array([1.0])),),
+        steps=6,
+    )
+    save(program, tmp_path / "train.nmc")
+    session = Session(load(tmp_path / "train.nmc"))
+    train = np.array([[1, 0], [0, 1], [1, 1]])
+    assert session.run(train[None]).integers["v"].tolist() == [[22]]
+    assert session.program.inputs[0].axons == 2 and list(session.program.inputs[0].steps) == [1, 3, 5]
+    for step in range(6):
+        row = train[step // 2] if step % 2 else np.zeros(2)
+        session.step(row[None].astype(bool))
+    assert session.machine.potentials.tolist() == [[22]]
 
 
 def machine(

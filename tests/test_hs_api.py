@@ -265,7 +265,7 @@ def test_any_network_comes_through(tmp_path_factory: pytest.TempPathFactory, net
         assert loaded.connections[name][1] == tuple(model[k] for k in ("class", "threshold", "shift", "leak"))
     assert loaded.outputs == net["outputs"]
     active = np.random.default_rng(seed).random((steps, len(net["axons"]))) < 0.5
-    feeds = {f"step{t}": active[t] for t in range(steps)}
+    feeds = {"axons": active}
     lists = load_hs_api.step_inputs(loaded, feeds)
     spikes, potentials = simulate({"axons": loaded.axons, "connections": loaded.connections}, lists)
     given_inputs = {name: values[None] for name, values in feeds.items()} if net["axons"] else {}

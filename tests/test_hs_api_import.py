@@ -30,7 +30,7 @@ def test_json_becomes_a_program_that_simulates(tmp_path: Path) -> None:
     program = done.program
     assert done.source == "json" and done.notes == () and program.profile.name == "sim"
     assert program.models == (NeuronModel(2, 5, 64, -16), NeuronModel(0, 2, 0, -16))
-    feeds = {f"step{t}": np.array([[t < 2, t == 0]]) for t in range(4)}
+    feeds = np.array([[[t < 2, t == 0] for t in range(4)]])
     result = Session(program).run(feeds)
     # x: 7 after step 0, fires in 1 and gets 3 − 2; y: −1, forgotten, then 7 − 1 = 6, fires in 2
     assert result.integers["spikes"].tolist() == [[1, 1]] and result.integers["potentials"].tolist() == [[0, 1]]
@@ -44,11 +44,11 @@ def test_an_imported_network_keeps_its_names(tmp_path: Path) -> None:
     assert net.axons == {"a": [("x", 3), ("y", -1)], "b": [("x", 4)]}
     assert net.connections["x"] == ([("x", -2), ("y", 7)], ("LIF_neuron", 5, -16, 64))
     assert net.outputs == ["y", "x"]
-    steps = load_hs_api.step_inputs(net, {"step0": [1, 0], "step1": [1, 1]})
+    steps = load_hs_api.step_inputs(net, {"axons": [[1, 0], [1, 1]]})
     assert steps == [["a"], ["a", "b"]]
     odd = replace(program, provenance={"names": {"axons": ["x", "b"], "neurons": ["x", "y"]}})
     write_hs_api(odd, tmp_path / "odd")
-    assert list(load_hs_api.load(tmp_path / "odd").axons) == ["a0:step0.0.bit0", "a1:step0.1.bit0"]
+    assert list(load_hs_api.load(tmp_path / "odd").axons) == ["a0:axons.0.bit0", "a1:axons.1.bit0"]
 
 
 @pytest.mark.golden
@@ -75,7 +75,7 @@ def test_the_vendor_s_vectors_as_arrays(name: str, tmp_path: Path) -> None:
         spikes += machine.step(inputs_of(case, step, machine.axons.sources))[0]
         np.testing.assert_array_equal(machine.potentials[0], case["v"][step])
     if not case["v0"].any():
-        feeds = {f"step{t}": inputs_of(case, t, machine.axons.sources) for t in range(steps)}
+        feeds = np.stack([inputs_of(case, t, machine.axons.sources) for t in range(steps)], axis=1)
         result = Session(done.program).run(feeds)
         np.testing.assert_array_equal(result.integers["spikes"][0], spikes[case["outputs"]])
         np.testing.assert_array_equal(result.integers["potentials"][0], case["v"][-1][case["outputs"]])
@@ -353,7 +353,7 @@ def test_import_and_simulate(here: Path) -> None:
     assert done.stdout == "raw.nmc: cri, 2 neurons, 2 axons, 5 synapses, 1 timesteps, profile sim, from json\n"
     done = nmc("import", "net.json", "-o", "raw.nmc", "--steps", 3, "--json")
     assert json.loads(done.stdout) | {"timesteps": 3, "source": "json", "notes": []} == json.loads(done.stdout)
-    np.savez(here / "in.npz", **{f"step{t}": np.ones((2, 2)) for t in range(3)})  # type: ignore[arg-type]
+    np.savez(here / "in.npz", axons=np.ones((2, 3, 2)))
     done = nmc("simulate", "raw.nmc", "--input", "in.npz", "--json")
     assert done.exit_code == 0 and json.loads(done.stdout)["shapes"] == {"spikes": [2, 2], "potentials": [2, 2]}
     assert isinstance(load(here / "raw.nmc"), CriProgram)

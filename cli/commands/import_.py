@@ -29,7 +29,7 @@ def command(
     (X, Y, C); with --frames N they are clips of shape (N, X, Y, C).
 
     A network for hs_api: a folder that `nmc export` wrote, JSON, arrays (.npz) or a pickle, which is read as data and
-    can run nothing. Timestep t has the input step<t>, a 0 or 1 for each axon.
+    can run nothing. The input axons, (steps, axons), says by 0 and 1 which axons fire when.
     """
     from ...backends.cri.export import recognizes
     from ...runtime.program import save

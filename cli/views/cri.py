@@ -30,7 +30,7 @@ class CriView:
     def inputs(self) -> list[str]:
         return [
             f"input {entry.name} {entry.shape}: {entry.bits} bit planes, code = round(x / {entry.scale:.6g}) + "
-            f"{entry.zero_point}, axons {entry.first} to {entry.first + entry.axons - 1} in timestep {entry.step}"
+            f"{entry.zero_point}, axons {entry.first} to {entry.first + entry.axons - 1} in {_steps(entry.steps)}"
             for entry in self.program.inputs
         ]
 
@@ -72,3 +72,10 @@ class CriView:
 
     def outputs(self) -> list[dict[str, Any]]:
         return [{"output": r.name, "kind": r.kind, "shape": list(r.shape)} for r in self.program.readouts]
+
+
+def _steps(steps: range) -> str:
+    """The timesteps in words."""
+    if len(steps) < 2:
+        return f"timestep {steps.start}"
+    return f"timesteps {steps[0]} to {steps[-1]}" + (f", every {steps.step}" if steps.step > 1 else "")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .records import OPTIONAL
+
 IntArray = NDArray[np.int64]
 BLOCK = 1 << 20  # synapses that are handled at once where work on all of them would need many times their memory
 
@@ -81,6 +83,8 @@ class Input:
     """How the host turns one graph input into axon activity: axon first + bits·e + k stands for bit k of element e.
 
     code = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1); a set bit fires its axon in timestep `step`.
+    With `every` above 0 the input is a train: the first axis of `shape` is time, and row t fires in timestep
+    step + t · every.
     """
 
     name: str
@@ -90,10 +94,22 @@ class Input:
     scale: float
     zero_point: int
     step: int = 0
+    every: int = field(default=0, metadata=OPTIONAL)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """What fires in one timestep."""
+        return self.shape[1:] if self.every else self.shape
 
     @property
     def axons(self) -> int:
-        return self.bits * math.prod(self.shape)
+        return self.bits * math.prod(self.row_shape)
+
+    @property
+    def steps(self) -> range:
+        """The timesteps in which rows fire, in order."""
+        rows = self.shape[0] if self.every else 1
+        return range(self.step, self.step + rows * max(self.every, 1), max(self.every, 1))
 
 
 @dataclass(frozen=True)

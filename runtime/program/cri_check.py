@@ -131,7 +131,11 @@ class _Problems(Problems):
         )
         self.need(abs(entry.zero_point) <= MAX_ZERO_POINT, "F013", f"{where}/zero_point", "exceeds 32 bits")
         self.need(0 <= entry.step < steps, "F012", f"{where}/step", f"must lie within {steps} steps")
-        if self.shape(where, entry.shape):
+        train = entry.every == 0 or (entry.every > 0 and len(entry.shape) > 0)
+        self.need(train, "F013", f"{where}/every", f"must be 0, or more where the shape has a time axis: {entry.every}")
+        if self.shape(where, entry.shape) and train:
+            last = max(entry.steps, default=entry.step)
+            self.need(last < steps, "F012", f"{where}/shape", f"its last row fires in timestep {last} of {steps}")
             fits = min(entry.first, axons - entry.first - entry.axons) >= 0
             self.need(fits, "F012", where, f"{entry.axons} axons from {entry.first} on, the program has {axons}")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -19,6 +19,8 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 MAX_AXES = 30
+OPTIONAL: Mapping[str, bool] = {"optional": True}
+"""Metadata of a field that came later: its key is left out where it has its default, so older files stay valid."""
 
 # Numpy scalars become the Python numbers that JSON has; int takes no fraction in passing.
 _PLAIN: dict[Any, Callable[[Any], Any]] = {str: str, int: operator.index, float: float, bool: bool}
@@ -37,7 +39,8 @@ def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     if is_dataclass(hint):
         hints = _hints(hint)
         encoded = {n: encode(getattr(value, n), h, _below(path, n), arrays) for n, h in hints.items()}
-        return {name: item for name, item in encoded.items() if not _is_array(hints[name])}
+        absent = {n for n, default in _optional(hint).items() if encoded[n] == default}
+        return {n: item for n, item in encoded.items() if not _is_array(hints[n]) and n not in absent}
     if _is_array(hint):
         arrays[path] = np.ascontiguousarray(value)
         return None
@@ -75,9 +78,14 @@ def _decode_record(data: Any, kind: Any, path: str, arrays: Arrays) -> Any:
     _expect(isinstance(data, dict), path, "an object", data)
     hints = _hints(kind)
     keys = {name for name, hint in hints.items() if not _is_array(hint)}
-    if data.keys() != keys:
+    optional = _optional(kind)
+    if not keys - optional.keys() <= data.keys() <= keys:
         raise FieldError(f"{path or 'the program'} has keys {sorted(data)}, expected {sorted(keys)}")
-    return kind(**{n: decode(data.get(n), hint, _below(path, n), arrays) for n, hint in hints.items()})
+    present = {n: hint for n, hint in hints.items() if n in data or n not in optional}
+    made = {n: decode(data.get(n), hint, _below(path, n), arrays) for n, hint in present.items()}
+    for name in made.keys() & optional.keys():
+        _expect(made[name] != optional[name], _below(path, name), "left out where it has its default", made[name])
+    return kind(**made)
 
 
 def _take(path: str, arrays: Arrays) -> np.ndarray[Any, np.dtype[Any]]:
@@ -113,6 +121,12 @@ def _finite(data: int | float, path: str) -> float:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+@cache
+def _optional(kind: Any) -> dict[str, Any]:
+    """Default by name of the fields that may be left out."""
+    return {entry.name: entry.default for entry in fields(kind) if entry.metadata.get("optional")}
 
 
 def _is_array(hint: Any) -> bool:

@@ -42,7 +42,7 @@ def _axons(program: CriProgram) -> list[Name]:
         drivers[phase.first : phase.first + phase.count] = [f":{phase.name}.{k}" for k in range(phase.count)]
     for entry in reversed(program.inputs):
         bits = [f".bit{k}" for k in range(entry.bits)]
-        lines = [f":{entry.name}{place}{bit}" for place in _places(entry.shape) for bit in bits]
+        lines = [f":{entry.name}{place}{bit}" for place in _places(entry.row_shape) for bit in bits]
         drivers[entry.first : entry.first + entry.axons] = lines
     return [f"a{axon}{driver}" for axon, driver in enumerate(drivers)]
 

@@ -46,8 +46,8 @@ def program_of(
 ) -> tuple[CriProgram, list[str]]:
     """The program that runs `steps` timesteps of a network, and sentences about what was changed on the way.
 
-    Timestep t has the input `step<t>`, one number for each axon: 1 makes it fire. The outputs `spikes` and `potentials`
-    are the spike counts and the last potentials of the network's outputs. Under profile `sim` the last of several
+    The input `axons` is a train, (steps, axons): 1 makes an axon fire in a timestep. The outputs `spikes` and
+    `potentials` are the spike counts and the last potentials of the network's outputs. Under profile `sim` the last of several
     synapses between the same two counts, on hardware they add. NMC-F031 for models that the profile does not have,
     NMC-C004 and C005 if the network exceeds one core.
     """
@@ -64,7 +64,7 @@ def program_of(
         axons=_table(network.axons, "axons", profile, notes),
         neurons=_table(network.neurons, "neurons", profile, notes),
         populations=(Population("neurons", "plain", 0, (neurons,), window=window),) if neurons else (),
-        inputs=tuple(Input(f"step{t}", (axons,), 0, 1, 1.0, 0, t) for t in range(steps)) if axons else (),
+        inputs=(Input("axons", (steps, axons), 0, 1, 1.0, 0, every=1),) if axons else (),
         schedule=(),
         readouts=_readouts(network.outputs),
         steps=steps,

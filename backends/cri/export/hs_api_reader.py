@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ....compiler.diagnostics import usage
 from ....runtime.program.cri import CriProgram
+from ....runtime.program.cri_check import MAX_STEPS
 from ....runtime.program.diagnostics import NmcError, bad_file
 from ....runtime.program.strict_json import parse_json
 from ..target import PROFILES
@@ -23,7 +24,6 @@ from .hs_api_npz import read_npz
 from .hs_api_pickle import read_pickle
 from .hs_api_problems import HINTS, MAX_BYTES, Findings, Refusal
 
-MAX_STEPS = 4096  # each is an input of its own
 PICKLES = (".pkl", ".pickle")
 SAVED = dict(zip(PARTS, ("axon_dict.pkl", "neuron_dict.pkl", "output_neurons.pkl"), strict=True))
 """The files that the vendor's converter saves a network as."""

@@ -80,7 +80,9 @@ def step_inputs(net: Network, sample: dict[str, Any]) -> list[list[Any]]:
         code = np.rint(values / entry["scale"]) + entry["zero_point"]
         code = np.clip(code, 0, 2 ** entry["bits"] - 1).astype(np.int64).reshape(-1, 1)
         bits = (code >> np.arange(entry["bits"])) & 1
-        steps[entry["step"]] += (entry["first"] + np.flatnonzero(bits)).tolist()
+        every = entry.get("every", 0)  # above 0 the first axis is time
+        for row, axons in enumerate(bits.reshape(entry["shape"][0] if every else 1, -1)):
+            steps[entry["step"] + row * every] += (entry["first"] + np.flatnonzero(axons)).tolist()
     return [[net.names[0][axon] for axon in sorted(set(step))] for step in steps]
 
 
