@@ -7,18 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .calibration import check_samples, synthetic_samples
 from .diagnostics import Exit, NmcError
-from .frontends import Shapes, read_model
+from .frontends import Shapes, import_model
 from .ir import Graph, print_graph
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
 from .pipeline import parse_pipeline, print_pipeline
 from .target import DeviceTarget, find_target, make_options
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -51,10 +54,11 @@ class Transformed:
 
 
 def transform(
-    model: str | Path | Graph,
+    model: str | Path | Graph | nn.Module,
     passes: str,
     *,
     input_shapes: Shapes | None = None,
+    state_dict: str | Path | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     manager: Manager | None = None,
 ) -> Transformed:
@@ -65,8 +69,10 @@ def transform(
 
     The other arguments are those of `compile_model`; without calibration, passes that measure have nothing to measure.
     """
-    graph = (model if isinstance(model, Graph) else read_model(Path(model), input_shapes)).copy()
+    imported = import_model(model, input_shapes, state_dict)
+    graph = imported.graph.copy()
     context = Context(samples=None if calibration is None else check_samples(graph, calibration))
+    context.warnings += imported.notes
     records = (manager or Manager()).run(graph, parse_pipeline(passes), context)
     return Transformed(graph, tuple(records), context)
 
@@ -84,30 +90,33 @@ def _samples_digest(samples: Arrays) -> str:
 
 
 def compile_verbose(
-    model: str | Path | Graph,
+    model: str | Path | Graph | nn.Module,
     target: str,
     *,
     input_shapes: Shapes | None = None,
+    state_dict: str | Path | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     manager: Manager | None = None,
     progress: Callable[[int, int], object] | None = None,
     **options: Any,
 ) -> Compilation:
-    """Compile `model` (a file, or a graph in stage `imported`) for a target; see `compile_model` for the arguments.
+    """Compile `model` for a target; see `compile_model` for the arguments.
 
     `manager` carries the debugging switches (verify_each, dump_ir, print_after); `progress` is called with (steps done,
     steps in all) while calibration samples run.
     """
     backend = find_target(target)
     settings = make_options(backend, options)
-    imported = model if isinstance(model, Graph) else read_model(Path(model), input_shapes)
+    source = import_model(model, input_shapes, state_dict)
+    imported = source.graph
     if passes is None:
         pipeline = backend.pipeline(settings, any(v.type.axis("T") is not None for v in imported.inputs))
     else:
         pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
     context = Context(progress=progress or (lambda done, total: None))
+    context.warnings += source.notes
     if calibration is None:
         context.samples, warning = synthetic_samples(graph)
         context.warnings.append(warning)
@@ -143,18 +152,22 @@ def compile_verbose(
 
 
 def compile_model(
-    model: str | Path | Graph,
+    model: str | Path | Graph | nn.Module,
     target: str = "cri",
     *,
     input_shapes: Shapes | None = None,
+    state_dict: str | Path | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     **options: Any,
 ) -> Any:
     """Compile a network to a program for `target`.
 
-    model         path of an ONNX file (or an `.ir` file, or an imported graph)
-    input_shapes  shapes by input name where the file leaves dimensions open, e.g. {"image": (1, 1, 8, 8)}
+    model         path of an ONNX file (or of a `.pt2` or `.ir` file), PyTorch code as "file.py:factory" or
+                  "package.module:factory" (which is run), a torch.nn.Module, or an imported graph
+    input_shapes  shapes by input name where the file leaves dimensions open, and for PyTorch code and modules, whose
+                  inputs are called as the parameters of `forward`, e.g. {"image": (1, 1, 8, 8)}
+    state_dict    file of weights (.pt or .safetensors) for PyTorch code
     calibration   typical inputs, shape (samples, *sample shape), by input name or as one array; without it ranges come
                   from synthetic noise and the result is only good for trying out
     passes        a pipeline as text instead of the target's own
@@ -163,5 +176,11 @@ def compile_model(
     Returns the program (`nmc.runtime.program.save` writes it). Raises NmcError with every problem found.
     """
     return compile_verbose(
-        model, target, input_shapes=input_shapes, calibration=calibration, passes=passes, **options
+        model,
+        target,
+        input_shapes=input_shapes,
+        state_dict=state_dict,
+        calibration=calibration,
+        passes=passes,
+        **options,
     ).program

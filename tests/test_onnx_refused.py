@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nmc.compiler.codes import CODES
 from nmc.compiler.diagnostics import Exit
+from nmc.compiler.frontends.common.problems import WHAT
 from nmc.compiler.frontends.onnx.handlers import HANDLERS
-from nmc.compiler.frontends.onnx.problems import WHAT
 from onnx_models import Net, codes, refusal
 
 IMAGE = (1, 3, 8, 8)

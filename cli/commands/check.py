@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,23 +26,34 @@ Facts = dict[str, Any]
 @click.option("--target", help="Target machine (see `nmc targets`); a program knows its own.")
 @click.option("--device", help="Device of the target whose limits count.")
 @click.option(
-    "--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="Shape of an input that the file leaves open."
+    "--input-shape",
+    multiple=True,
+    metavar="[NAME=]N,C,…",
+    help="Shape of an input that the file leaves open, or of PyTorch code.",
 )
+@click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
 def command(
-    out: Output, model: Path, target: str | None, device: str | None, input_shape: tuple[str, ...], profile: str | None
+    out: Output,
+    model: Path,
+    target: str | None,
+    device: str | None,
+    input_shape: tuple[str, ...],
+    state_dict: Path | None,
+    profile: str | None,
 ) -> None:
     """Show what keeps MODEL from running on a target; write nothing.
 
-    MODEL is a network, which is compiled in memory, or a program (.nmc). Either is held against the limits of the
-    device. Exit code 0: it fits; 3: the target does not support it; 5: it exceeds a limit.
+    MODEL is a network (a file or PyTorch code, as for `nmc compile`), which is compiled in memory, or a program
+    (.nmc). Either is held against the limits of the device. Exit code 0: it fits; 3: the target does not support it;
+    5: it exceeds a limit.
     """
     from ...compiler.target import DeviceTarget, find_target
 
     program: Program | None = None
     if model.suffix == ".nmc":
-        if input_shape or profile:
-            raise click.UsageError(f"{model} is a program: it has its shapes and its profile")
+        if input_shape or state_dict or profile:
+            raise click.UsageError(f"{model} is a program: it has its shapes, its weights and its profile")
         program, target = _program(model, target)
     elif target is None:
         raise click.UsageError("Missing option '--target'.")
@@ -51,7 +63,7 @@ def command(
     done: Compilation | None = None
     try:
         if program is None:
-            done, program = _compile(model, target, input_shape, profile)
+            done, program = _compile(model, target, input_shape, state_dict, profile)
         if isinstance(backend, DeviceTarget) and (found := backend.lint(program, facts["device"])):
             raise NmcError(found, Exit.LIMIT)
     except NmcError as error:
@@ -87,18 +99,18 @@ def _facts(backend: Target, device: str | None) -> Facts:
 
 
 def _compile(
-    model: Path, target: str, input_shape: tuple[str, ...], profile: str | None
+    model: Path, target: str, input_shape: tuple[str, ...], state_dict: Path | None, profile: str | None
 ) -> tuple[Compilation, Program]:
     """The model compiled with noise for calibration: whether a program fits rarely depends on its ranges."""
     from ...compiler import compile_verbose
     from ...compiler.calibration import synthetic_samples
-    from ...compiler.frontends import read_model
+    from ...compiler.frontends import import_model
 
-    graph = read_model(model, parse_shapes(input_shape))
-    samples, _ = synthetic_samples(graph)
+    imported = import_model(model, parse_shapes(input_shape), state_dict)
+    samples, _ = synthetic_samples(imported.graph)
     options: dict[str, Any] = {} if profile is None else {"profile": profile}
-    done = compile_verbose(graph, target, calibration=samples, **options)
-    return done, done.program
+    done = compile_verbose(imported.graph, target, calibration=samples, **options)
+    return replace(done, warnings=(*imported.notes, *done.warnings)), done.program
 
 
 def _refuse(out: Output, model: Path, error: NmcError, facts: Facts) -> NoReturn:

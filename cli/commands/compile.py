@@ -28,10 +28,16 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 @nmc_command("compile")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", required=True, help="Target machine (see `nmc targets`).")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<model>.nmc.")
 @click.option(
-    "--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="Shape of an input that the file leaves open."
+    "-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<model>.nmc or ./<factory>.nmc."
 )
+@click.option(
+    "--input-shape",
+    multiple=True,
+    metavar="[NAME=]N,C,…",
+    help="Shape of an input that the file leaves open, or of PyTorch code.",
+)
+@click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
 @click.option("--profile", help="cri: build of the machine, e.g. sim or hw2024.")
 @click.option("--timesteps", type=int, help="cri: levels of an activation and timesteps of its spike train.")
@@ -55,6 +61,7 @@ def command(
     target: str,
     output: Path | None,
     input_shape: tuple[str, ...],
+    state_dict: Path | None,
     calibration: Path | None,
     passes: str | None,
     verify_each: bool,
@@ -62,8 +69,13 @@ def command(
     print_after: str | None,
     **options: Any,
 ) -> None:
-    """Compile MODEL (ONNX) to a program for a target."""
+    """Compile MODEL to a program for a target.
+
+    MODEL is a file (.onnx, .pt2), or PyTorch code that makes the network: path/to/file.py:factory or
+    package.module:factory. That code is run; factory() returns a torch.nn.Module, and --input-shape is needed.
+    """
     from ...compiler import compile_verbose
+    from ...compiler.frontends import model_stem
     from ...compiler.manager import Manager
     from ...runtime.data import read_arrays
     from ...runtime.program import save
@@ -79,13 +91,14 @@ def command(
             model,
             target,
             input_shapes=shapes,
+            state_dict=state_dict,
             calibration=samples,
             passes=passes,
             manager=manager,
             progress=progress,
             **given,
         )
-    path = output or Path(f"{model.stem}.nmc")
+    path = output or Path(f"{model_stem(model)}.nmc")
     save(result.program, path)
     seconds = time.perf_counter() - start
     out.warn(result.warnings)

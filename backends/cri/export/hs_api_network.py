@@ -47,9 +47,9 @@ def program_of(
     """The program that runs `steps` timesteps of a network, and sentences about what was changed on the way.
 
     The input `axons` is a train, (steps, axons): 1 makes an axon fire in a timestep. The outputs `spikes` and
-    `potentials` are the spike counts and the last potentials of the network's outputs. Under profile `sim` the last of several
-    synapses between the same two counts, on hardware they add. NMC-F031 for models that the profile does not have,
-    NMC-C004 and C005 if the network exceeds one core.
+    `potentials` are the spike counts and the last potentials of the network's outputs. Under profile `sim` the last of
+    several synapses between the same two counts, on hardware they add. NMC-F031 for models that the profile does not
+    have, NMC-C004 and C005 if the network exceeds one core.
     """
     notes: list[str] = []
     provenance: dict[str, Any] = {"nmc": version("nmc"), "pipeline": "import", "source": source}

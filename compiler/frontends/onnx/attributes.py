@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from onnx import AttributeProto, NodeProto
 
-from .problems import Refusal
+from ..common.problems import Refusal, require
 
 T = TypeVar("T")
 
@@ -19,11 +19,6 @@ class Attributes:
         self.proto = proto
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
         self._asked: set[str] = set()
-
-    def require(self, condition: bool, code: str, why: str, hint: str = "") -> None:
-        """Refusal of the node unless the condition holds."""
-        if not condition:
-            raise Refusal(code, why, hint)
 
     def _attribute(self, name: str, kind: AttributeProto.AttributeType, field: str, default: T) -> T:
         self._asked.add(name)
@@ -41,13 +36,13 @@ class Attributes:
         return name in self._attributes
 
     def required_integer(self, name: str) -> int:
-        self.require(self.has(name), "NMC-I011", f"attribute {name!r} is missing")
+        require(self.has(name), "NMC-I011", f"attribute {name!r} is missing")
         return self.integer(name, 0)
 
     def flag(self, name: str, default: bool = False) -> bool:
         """An attribute that is 0 or 1."""
         found = self.integer(name, int(default))
-        self.require(found in (0, 1), "NMC-I011", f"attribute {name!r} is {found}, not 0 or 1")
+        require(found in (0, 1), "NMC-I011", f"attribute {name!r} is {found}, not 0 or 1")
         return found == 1
 
     def number(self, name: str, default: T) -> float | T:
@@ -55,7 +50,7 @@ class Attributes:
 
     def finite(self, name: str, default: float) -> float:
         found = self.number(name, default)
-        self.require(math.isfinite(found), "NMC-I011", f"attribute {name!r} is {found}")
+        require(math.isfinite(found), "NMC-I011", f"attribute {name!r} is {found}")
         return found
 
     def integers(self, name: str) -> tuple[int, ...] | None:

@@ -6,20 +6,15 @@ nothing in a file is passed over silently.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 from onnx import NodeProto
 
-from ...ir import Graph, Op, Value
-from ...ir.ops import Reshape
+from ...ir import Graph, Value
+from ..common.emit import Array, Emitter
+from ..common.problems import DependsOnRefused, Refusal
 from .attributes import Attributes
-from .names import Label, Names
-from .problems import DependsOnRefused, Refusal
-from .tensors import Array, is_float, nonfinite
-
-MAX_ELEMENTS = 1 << 32
+from .names import NodeNames
 
 
 @dataclass(frozen=True)
@@ -35,17 +30,6 @@ Operand = Array | Value | Unknown | None
 Result = Array | Value
 
 
-def as_float32(array: Array) -> Array:
-    """The constant in float32 (float64 is rounded, the smaller types fit). Refusal if it is not finite or no float."""
-    if not is_float(array):
-        raise Refusal("NMC-I011", f"a constant operand has element type {array.dtype}, floats are needed")
-    with np.errstate(all="ignore"):
-        converted = np.asarray(array, np.float32)
-    if why := nonfinite(converted):
-        raise Refusal("NMC-I006", why + (" in float32" if array.dtype == np.float64 else ""))
-    return converted
-
-
 @dataclass
 class Model:
     """What all nodes of a model share.
@@ -55,23 +39,21 @@ class Model:
     """
 
     graph: Graph
-    names: Names
+    names: NodeNames
     opset: int
     used: set[str]
     batches: frozenset[int] = frozenset()
     open_batch: bool = False
 
 
-class Call(Attributes):
+class Call(Attributes, Emitter):
     """One application of an ONNX operator."""
 
     def __init__(self, model: Model, proto: NodeProto, operands: list[Operand]):
-        super().__init__(proto)
+        Attributes.__init__(self, proto)
+        Emitter.__init__(self, model.graph, model.names, model.names.label(proto), proto.op_type)
         self.model, self.operands = model, operands
-        self.op: str = proto.op_type
         self.opset = model.opset
-        self.label: Label = model.names.label(proto)
-        self._name = ""
         self._seen_operands: set[int] = set()
 
     # --- operands ---
@@ -131,48 +113,3 @@ class Call(Attributes):
             not extra, "NMC-I011", f"operand {', '.join(map(str, extra))} has no meaning in opset {self.opset}"
         )
         self.require(self.results_used() <= results, "NMC-I011", f"its output {results + 1} is used")
-
-    # --- emitting ---
-
-    @property
-    def name(self) -> str:
-        """Name of this node's value in the IR; its constants are called `<name>.<role>`."""
-        if not self._name:
-            self._name = self.model.names.unique(self.label.base, self.op)
-        return self._name
-
-    def weight(self, role: str, array: Array, axes: str | None = None) -> Value:
-        """A constant of the graph, in float32. Refusal if it is not finite."""
-        data = np.ascontiguousarray(as_float32(array)).reshape(array.shape)
-        if data is not array:
-            data.setflags(write=False)
-        return self.model.graph.constant(f"{self.name}.{role}", data, axes, (self.label.origin,))
-
-    def emit(self, op: Op, *operands: Value | None, part: str = "") -> Value:
-        """Apply an op. The last one of a node is called `name`, those before it `name.part`."""
-        types = [None if value is None else value.type for value in operands]
-        try:
-            inferred = op.infer(*types)
-        except ValueError as error:  # IllegalOp, or axes that do not fit a type
-            raise Refusal("NMC-I012", str(error)) from None
-        size = math.prod(inferred.shape)
-        self.require(0 < size <= MAX_ELEMENTS, "NMC-I012", f"the result {inferred} has {size} elements")
-        name = f"{self.name}.{part}" if part else self.name
-        return self.model.graph.add(op, *operands, name=name, origin=(self.label.origin,))
-
-    def reshape(self, x: Value, shape: tuple[int, ...], axes: str, part: str = "") -> Value:
-        """x in another shape (or x itself)."""
-        return x if shape == x.type.shape else self.emit(Reshape(shape, axes), x, part=part)
-
-    # --- axes ---
-
-    def axis(self, axis: int, rank: int, name: str = "axis") -> int:
-        """The axis counted from the front."""
-        self.require(-rank <= axis < rank, "NMC-I012", f"{name} {axis} of a tensor with {rank} axes")
-        return axis % rank
-
-    def axes(self, axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
-        """Axes counted from the front, each once, sorted."""
-        found = sorted({self.axis(axis, rank) for axis in axes})
-        self.require(len(found) == len(axes), "NMC-I012", f"axes {list(axes)} name an axis twice")
-        return tuple(found)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
 
+from ..common.emit import is_float, nonfinite
+from ..common.names import Label
+from ..common.problems import Refusal, Report
 from .call import UNKNOWN, Operand
 from .fold import constant_node
-from .names import Label
-from .problems import Refusal, Report
-from .tensors import Array, TensorProblem, is_float, nonfinite, read_tensor
+from .tensors import Array, TensorProblem, read_tensor
 
 _SHOWN = 5
 

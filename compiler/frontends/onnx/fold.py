@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, helper
 
-from .problems import Refusal
+from ..common.problems import Refusal
 from .sizes import BOUNDS
 from .tensors import Array, read_tensor
 

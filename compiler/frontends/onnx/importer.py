@@ -12,15 +12,16 @@ from onnx import ModelProto, NodeProto
 from ...diagnostics import Diagnostic, Exit, NmcError
 from ...ir import Graph, TensorType, Value
 from ...ir.stages import verify
+from ..common.emit import as_float32
+from ..common.problems import DependsOnRefused, Refusal, Report
 from .axes import input_letters
-from .call import COMPUTED, UNKNOWN, Call, Model, Operand, Unknown, as_float32
+from .call import COMPUTED, UNKNOWN, Call, Model, Operand, Unknown
 from .constants import Constants
 from .control import chosen_branch
 from .fold import Folder
 from .handlers import HANDLERS
 from .inputs import read_source, resolve
-from .names import Names
-from .problems import DependsOnRefused, Refusal, Report
+from .names import NodeNames
 from .read import DEFAULT_DOMAINS, opset_of
 from .reasons import reason
 from .sizes import BOUNDS
@@ -52,7 +53,7 @@ class Importer:
         used = names_read(self.nodes) | set(self.outputs)
         constant = set(initializer_names(proto.graph))
         self.sources = [read_source(value) for value in proto.graph.input if value.name not in constant]
-        names = Names(self.nodes, (source.name for source in self.sources))
+        names = NodeNames(self.nodes, (source.name for source in self.sources))
         self.model = Model(self.graph, names, self.folder.opset, used)
 
     def _ordered(self) -> list[NodeProto]:

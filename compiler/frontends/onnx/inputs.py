@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from onnx import TypeProto, ValueInfoProto
 
 from ...diagnostics import Collector, Exit
-from .call import MAX_ELEMENTS
-from .problems import Report
+from ..common.emit import MAX_ELEMENTS
+from ..common.problems import Report
 from .tensors import FLOATS, INTEGERS, type_name
 
 Shape = tuple[int, ...]

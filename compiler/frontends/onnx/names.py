@@ -10,44 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from onnx import NodeProto
+
+from ..common.names import Label, Names, module_label, readable
 
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization"}
 _WEIGHT = re.compile(r"([^/:]+)\.weight")
 _ITEM = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
-_CONTAINERS = "torch.nn.modules.container."
-
-
-@dataclass(frozen=True)
-class Label:
-    """A node's place in the user's model.
-
-    path  module path, empty if unknown or the model itself;  kind: class name of that module;  node: name in the file
-    base  the name its value gets in the IR if that is free
-    """
-
-    path: str
-    kind: str
-    node: str
-    base: str
-
-    @property
-    def origin(self) -> str:
-        return self.path or self.node
-
-    @property
-    def where(self) -> str:
-        """The text of a diagnostic's `at` line."""
-        layer = f"layer {self.path!r}" + (f" ({self.kind})" if self.kind else "") if self.path else ""
-        return ", ".join(filter(None, (layer, f"node {self.node!r}")))
-
-
-def readable(name: str) -> str:
-    """The name with letters, digits, `_` and `.` only; slashes become dots."""
-    dotted = re.sub(r"[^\w.]+(?=\.|$)", "", name.strip("/").replace("/", "."))
-    return re.sub(r"[^\w.]+", "_", dotted).strip("._") or "value"
 
 
 def _items(text: str) -> list[str]:
@@ -79,11 +49,11 @@ def _legacy_path(node: NodeProto) -> str | None:
     return ".".join(path)
 
 
-class Names:
+class NodeNames(Names):
     """Labels of nodes, and names that are used once."""
 
     def __init__(self, nodes: Iterable[NodeProto], taken: Iterable[str]):
-        self._taken = set(taken)
+        super().__init__(taken)
         paths = {path for node in nodes if (path := _legacy_path(node))}
         self._containers = {path[:i] for path in paths for i, letter in enumerate(path) if letter == "."}
 
@@ -96,9 +66,7 @@ class Names:
             path, kind = scopes[-2], classes[-2]
             if "norm" in kind.lower() and node.op_type != "BatchNormalization" and weight:
                 path, kind = weight, ""  # a convolution that took up the norm's weights goes by its own name
-            leaf = not kind or (kind.startswith("torch.nn.modules.") and not kind.startswith(_CONTAINERS))
-            base = path if leaf and path else f"{path}.{word}"
-            return Label(path, kind.rpartition(".")[2], name, readable(base))
+            return module_label(path, kind, name, word)
         if weight:
             return Label(weight, "", name, readable(weight))
         path = _legacy_path(node)
@@ -106,14 +74,3 @@ class Names:
             return Label("", "", name, readable(name))
         base = f"{path}.{word}" if not path or path in self._containers else path
         return Label(path, "", name, readable(base))
-
-    def unique(self, base: str, op: str) -> str:
-        """`base` if no value has it yet; else `base.<op>`, or that with a number."""
-        word = op.lower()
-        if base in self._taken and base.rpartition(".")[2] != word:
-            base = f"{base}.{word}"
-        name, number = base, 2
-        while name in self._taken:
-            name, number = f"{base}.{number}", number + 1
-        self._taken.add(name)
-        return name

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from onnx import GraphProto, NodeProto, helper
 
+from ..common.problems import Refusal
 from .fold import constant_node
-from .problems import Refusal
 from .read import DEFAULT_DOMAINS
 from .tensors import Array, TensorProblem, read_tensor
 

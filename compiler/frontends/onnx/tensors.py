@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from ..common.emit import Array
 
 # Element types by their size in bytes; other types have no use in what nmc imports.
 FLOATS = {TensorProto.FLOAT: 4, TensorProto.DOUBLE: 8, TensorProto.FLOAT16: 2, TensorProto.BFLOAT16: 2}
@@ -42,10 +41,6 @@ def type_name(data_type: int) -> str:
         return TensorProto.DataType.Name(data_type)  # type: ignore[arg-type]
     except ValueError:
         return f"type {data_type}"
-
-
-def is_float(array: Array) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
 def _external_file(location: str, folder: Path) -> Path:
@@ -116,14 +111,3 @@ def read_tensor(tensor: TensorProto, folder: Path) -> Array:
         raise TensorProblem("NMC-I002", "a tensor of the model is damaged", why) from None
     array.setflags(write=False)
     return array
-
-
-def nonfinite(array: Array) -> str:
-    """Which elements of a float array are not numbers, in words; empty if all are finite."""
-    if not is_float(array):
-        return ""
-    good = np.isfinite(array if array.dtype.kind == "f" else array.astype(np.float32))
-    if good.all():
-        return ""
-    first = [int(i) for i in np.argwhere(~good)[0]]
-    return f"{int(good.size - good.sum())} of {good.size} values are NaN or infinite, the first at {first}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Activation, Add, Clip, Mul, Relu
+from ....ir.ops import Activation, Add, Clip, Mul
 from ....ir.ops.activation import SELU_ALPHA, SELU_GAMMA
-from ..call import Call, as_float32
+from ...common.emit import as_float32
+from ...common.moves import leaky
+from ..call import Call
 
 
 def sigmoid(call: Call) -> Value:
@@ -63,13 +65,9 @@ def prelu(call: Call) -> Value:
     slope = as_float32(call.constant(1, "slope"))
     x = call.value()
     call.require(slope.ndim <= x.type.rank, "NMC-I012", f"slopes of shape {list(slope.shape)} for {x.type}")
-    if slope.size and np.all(slope == slope.reshape(-1)[0]):
-        return call.emit(Activation("leaky_relu", float(slope.reshape(-1)[0])), x)
-    call.require(slope.ndim < x.type.rank or len(slope) == 1, "NMC-I015", "each sample has slopes of its own")
-    positive = call.emit(Relu(), x, part="positive")
-    negative = call.emit(Clip(high=0.0), x, part="negative")
-    scaled = call.emit(Mul(), negative, call.weight("slope", slope), part="scaled")
-    return call.emit(Add(), positive, scaled)
+    several = slope.size > 1 and slope.ndim == x.type.rank and len(slope) > 1
+    call.require(not several or bool(np.all(slope == slope.flat[0])), "NMC-I015", "each sample has slopes of its own")
+    return leaky(call, x, slope)
 
 
 def hard_sigmoid(call: Call) -> Value:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from ....ir import Value
-from ....ir.ops import Conv, ConvTranspose, Reshape
-from ..axes import channel_letters
+from ....ir.ops import Conv, ConvTranspose
+from ...common.emit import Array
+from ...common.moves import image
 from ..call import Call
-from ..tensors import Array
 from .window import Window, read_window
-
-
-def image(call: Call, x: Value, dims: int) -> Value:
-    """x with its second axis called C, as convolutions and pools over `dims` axes need it."""
-    call.require(x.type.rank == dims + 2, "NMC-I012", f"a {dims}-D window over an input {x.type}")
-    if x.type.axes[:2] == "NC":
-        return x
-    return call.emit(Reshape(x.type.shape, channel_letters(x.type.axes)), x, part="input")
 
 
 def _weight_window(call: Call, weight: Array) -> Window:

@@ -6,8 +6,8 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Dense
-from ..call import Call, as_float32
-from ..tensors import Array
+from ...common.emit import Array, as_float32
+from ..call import Call
 
 
 def _scaled(array: Array, factor: float) -> Array:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Add, BatchNorm, Clip, Mul, Relu
-from ..call import Call, Result, Unknown, as_float32
-from ..problems import DependsOnRefused, Refusal
-from ..tensors import FLOATS, Array, is_float, type_name
+from ...common.emit import Array, as_float32, is_float
+from ...common.problems import DependsOnRefused, Refusal
+from ..call import Call, Result, Unknown
+from ..tensors import FLOATS, type_name
 
 
 def relu(call: Call) -> Value:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ....ir import Value
 from ....ir.ops import AvgPool, MaxPool, Mean
+from ...common.moves import image
 from ..call import Call
-from .conv import image
 from .window import Window, read_window
 
 

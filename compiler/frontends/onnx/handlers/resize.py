@@ -11,14 +11,12 @@ import math
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import ConvTranspose
+from ...common.emit import Array, is_float
+from ...common.moves import repeated
 from ..call import Call
-from ..tensors import Array, is_float
-from .conv import image
 
 Ints = tuple[int, ...]
 
-MAX_KERNEL = 1 << 22  # elements of the kernel of ones, which a few bytes of a file can ask for
 MAX_LENGTH = 1 << 24  # of an axis of the result, whose sources are listed one by one
 
 _DEFAULTS = ("half_pixel", "round_prefer_floor")
@@ -109,20 +107,6 @@ def _check_repeats(call: Call, x: Value, factors: Ints, transform: str, rounding
         call.require(repeats, "NMC-I011", why, _HINT)
 
 
-def _repeated(call: Call, x: Value, factors: Ints) -> Value:
-    """x with each element repeated along the spatial axes."""
-    if not any(factor > 1 for factor in factors):
-        return x
-    kernel = factors[2:]
-    x = image(call, x, len(kernel))
-    channels, ones = x.type.shape[1], (1,) * len(kernel)
-    elements = channels * math.prod(kernel)
-    call.require(elements <= MAX_KERNEL, "NMC-I016", f"its factors {list(kernel)} need {elements} weights of 1")
-    weight = call.weight("weight", np.ones((channels, 1, *kernel), np.float32))
-    op = ConvTranspose(kernel, ((0, 0),) * len(kernel), ones, (0,) * len(kernel), groups=channels)
-    return call.emit(op, x, weight)
-
-
 def _enlarged(call: Call, transform: str, rounding: str) -> Value:
     mode = call.text("mode", "nearest")
     call.require(mode == "nearest", "NMC-I011", f"its mode is {mode!r}, which interpolates", _HINT)
@@ -135,7 +119,7 @@ def _enlarged(call: Call, transform: str, rounding: str) -> Value:
     spatial = 3 <= x.type.rank <= 5 or set(factors) == {1}
     call.require(spatial, "NMC-I011", f"its input {x.type} has not 1 to 3 spatial axes")
     _check_repeats(call, x, factors, transform, rounding)
-    return _repeated(call, x, factors)
+    return repeated(call, x, factors)
 
 
 def resize(call: Call) -> Value:

@@ -8,24 +8,10 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Concat, Pad, Slice, Transpose
-from ..axes import reshaped_letters
+from ...common.moves import reshaped
+from ...common.problems import DependsOnRefused
 from ..call import Call, Unknown
-from ..problems import DependsOnRefused
 from .window import pairs
-
-_APART = (
-    "keep the batch axis in front and alone, e.g. x.flatten(1) or x.view(x.size(0), -1); for frames of a clip use "
-    "Conv3d with a kernel (1, k, k) instead of folding them into the batch"
-)
-
-
-def reshaped(call: Call, x: Value, shape: tuple[int, ...]) -> Value:
-    """x in a new shape whose axis 0 holds the samples."""
-    before, after = list(x.type.shape), list(shape)
-    fits = math.prod(shape) == math.prod(x.type.shape)
-    call.require(fits, "NMC-I012", f"{before} does not reshape to {after}")
-    call.require(bool(shape) and shape[0] == 1, "NMC-I015", f"it turns {before} (one sample) into {after}", _APART)
-    return call.reshape(x, shape, reshaped_letters(x.type.shape, x.type.axes, shape))
 
 
 def flatten(call: Call) -> Value:

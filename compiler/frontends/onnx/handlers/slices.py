@@ -7,20 +7,11 @@ from itertools import pairwise
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Slice
+from ...common.moves import cut, whole
 from ..call import Call
 
 _ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
 _SAMPLES = "it selects samples along axis 0"
-
-
-def _whole(shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    return [(0, size, 1) for size in shape]
-
-
-def cut(call: Call, x: Value, ranges: list[tuple[int, int, int]], part: str = "") -> Value:
-    """x[ranges], or x itself where they are everything."""
-    return x if ranges == _whole(x.type.shape) else call.emit(Slice(tuple(ranges)), x, part=part)
 
 
 def slice_(call: Call) -> Value:
@@ -39,7 +30,7 @@ def slice_(call: Call) -> Value:
     call.require(min(steps, default=1) > 0, "NMC-I011", reverse if 0 not in steps else "a step is 0")
     x = call.value()
     call.axes(axes, x.type.rank)
-    ranges = _whole(x.type.shape)
+    ranges = whole(x.type.shape)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         axis %= x.type.rank
         first, stop, _ = slice(start, end, step).indices(x.type.shape[axis])
@@ -77,7 +68,7 @@ def split(call: Call) -> list[Value]:
     results: list[Value] = []
     start = 0
     for i, size in enumerate(_split_sizes(call, x.type.shape[dim])):
-        ranges = _whole(x.type.shape)
+        ranges = whole(x.type.shape)
         ranges[dim] = (start, start + size, 1)
         results.append(cut(call, x, ranges, f"{i + 1}"))
         start += size
@@ -104,7 +95,7 @@ def gather(call: Call) -> Value:
     call.require(
         even, "NMC-I011", f"indices {chosen[:8]} in shape {list(indices.shape)} are not evenly spaced and rising"
     )
-    ranges = _whole(x.type.shape)
+    ranges = whole(x.type.shape)
     ranges[dim] = (chosen[0], chosen[-1] + 1, min(steps))
     if indices.ndim:
         return cut(call, x, ranges)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..call import MAX_ELEMENTS, Call
-from ..problems import Refusal
+from ...common.emit import MAX_ELEMENTS
+from ...common.problems import Refusal
+from ..call import Call
 
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]

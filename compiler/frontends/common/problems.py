@@ -1,4 +1,4 @@
-"""How the front end says no: a refusal of one node, and the report that gathers all of them."""
+"""How a front end says no: a refusal of one node, and the report that gathers all of them."""
 
 from __future__ import annotations
 
@@ -39,3 +39,9 @@ class Report(Collector):
         what = WHAT[refusal.code].format(op=op)
         note = self.damaged if refusal.code == "NMC-I006" else self.add
         note(refusal.code, what, where, refusal.why, refusal.hint)
+
+
+def require(condition: bool, code: str, why: str, hint: str = "") -> None:
+    """Refusal of the node unless the condition holds."""
+    if not condition:
+        raise Refusal(code, why, hint)
