@@ -18,7 +18,9 @@ BINS = 1024
 SAMPLED = 1 << 20
 SHARES = np.linspace(0.3, 1.0, 71)
 PERCENT = 99.99
-# A channel that is nearly silent on the samples gets this share of the whole layer's range.
+# A channel's own range is believed as far as there are values to show it: with n values, down to (BELIEVED / n)² of the
+# whole layer's range, and never below QUIETEST of it. Found by trying held-out images (benchmarks/akida_noise.py).
+BELIEVED = 128
 QUIETEST = 1 / 32
 # What decides integers keeps few enough bits that the last one of a BLAS's sum does not matter.
 MANTISSA = 20
@@ -162,7 +164,8 @@ def spread(values: Array, method: str, levels: int) -> Spread:
     some = np.abs(flat[:: -(-flat.size // SAMPLED)])
     own = peaks * shares(histograms(some, peaks), method, levels)
     whole = loudest * shares(histograms(some, np.full_like(peaks, loudest)).sum(axis=0)[None], method, levels)[0]
-    own = arith.round_mantissa(np.maximum(own, whole * QUIETEST), MANTISSA)
+    least = whole * min(max(QUIETEST, (BELIEVED / len(flat)) ** 2), 1.0)
+    own = arith.round_mantissa(np.maximum(own, least), MANTISSA)
     power = arith.round_mantissa(power, MANTISSA)
     whole = float(arith.round_mantissa(whole, MANTISSA))
     return Spread(own, whole, power, float(low.min(initial=0.0)), np.zeros(len(own)))
