@@ -109,7 +109,7 @@ def built(graph: Graph) -> FloatNet:
     return build(graph)
 
 
-def check(graph: Graph, wanted: str) -> FloatNet:
+def check_layers(graph: Graph, wanted: str) -> FloatNet:
     """The graph becomes these layers, and in floats they compute the same."""
     net = built(graph)
     assert "\n".join(map(described, net.layers.values())) == wanted.strip()
@@ -366,25 +366,25 @@ LAYERS = {
 @pytest.mark.parametrize("case", LAYERS)
 def test_layers(case: str) -> None:
     body, wanted = LAYERS[case]
-    check(graph(body), DATA + wanted)
+    check_layers(graph(body), DATA + wanted)
 
 
 def test_odd_sizes() -> None:
     """A pool without padding drops the last row; `same` would keep it, so the layer in front cannot carry it."""
-    net = check(
+    net = check_layers(
         graph(f"%c = {conv('x', 'w3')}\n%y = {pool('c', 2, 2)}", "1,4,5,5"),
         DATA + "c = Conv2D(x.data) 3/1 same\ny.identity := Conv2D(c) 1/1 valid, max 2/2",
     )
     assert net.layers["y.identity"].made == (2, 2, 4)
-    check(
+    check_layers(
         graph(f"%c = {conv('x', 'w3')}\n%y = {pool('c', 2, 2, more=', ceil_mode=True')}", "1,4,5,5"),
         DATA + "c = Conv2D(x.data) 3/1 same, max 2/2",
     )
-    check(
+    check_layers(
         graph(f"%c = {conv('x', 'w3')}\n%y = {pool('c', 3, 2, 1)}", "1,4,5,5"),
         DATA + "c = Conv2D(x.data) 3/1 same, max 3/2",
     )
-    check(
+    check_layers(
         graph(f"%c = {conv('x', 'w3')}\n%y = {pool('c', 3, 2, 1)}", "1,4,5,6"),
         DATA + "c = Conv2D(x.data) 3/1 same, max 3/1\ny.stride := Conv2D(c) 1/2 same",
     )
@@ -434,25 +434,25 @@ IMAGES = {
 @pytest.mark.parametrize("case", IMAGES)
 def test_images(case: str) -> None:
     given, body, wanted = IMAGES[case]
-    check(graph(body, given), wanted)
+    check_layers(graph(body, given), wanted)
 
 
 FIRST = "%t = transpose(%x) {perm=(0, 3, 1, 2)}"
 
 
 def test_images_with_channels_last() -> None:
-    net = check(graph(f"{FIRST}\n%y = {conv('t', 'rgb')}", "1,6,7,3", "NHWC"), "y = InputConv2D() 3/1 same")
+    net = check_layers(graph(f"{FIRST}\n%y = {conv('t', 'rgb')}", "1,6,7,3", "NHWC"), "y = InputConv2D() 3/1 same")
     assert [(entry.layer, entry.order) for entry in net.inputs] == [("y", "HWC")]
     assert net.layers["y"].given == (6, 7, 3)
 
 
 def test_frames_with_channels_last() -> None:
-    net = check(
+    net = check_layers(
         graph(f"{FIRST}\n%a = {conv('t', 'w3')}\n%y = add(%a, %t)", "1,6,7,4", "NHWC"),
         DATA + "a = Conv2D(x.data) 3/1 same\ny = Add(a, x.data)",
     )
     assert [(entry.layer, entry.order) for entry in net.inputs] == [("x.data", "HWC")]
-    net = check(
+    net = check_layers(
         graph(
             f"{FIRST}\n%u = transpose(%x) {{perm=(0, 3, 1, 2)}}\n%a = {conv('t', 'rgb')}\n%b = {conv('u', 'rgb')}\n"
             "%y = add(%a, %b)",
@@ -474,7 +474,7 @@ output "last" = %last
 output "flat" = %flat
 output "lines" = %lines
 output "turned" = %turned"""
-    net = check(graph(body), DATA + "c = Conv2D(x.data) 3/1 same")
+    net = check_layers(graph(body), DATA + "c = Conv2D(x.data) 3/1 same")
     assert {o.name: o.order for o in net.outputs} == {
         "first": "CHW", "last": "HWC", "flat": "CHW", "lines": "HWC", "turned": "CWH",
     }  # fmt: skip
@@ -482,19 +482,19 @@ output "turned" = %turned"""
 
 def test_two_inputs() -> None:
     body = f"input %z: f32[1,4,4,4]NCHW\n%c = {conv('x', 'w3')}\n%y = add(%z, %c)"
-    net = check(graph(body), DATA + "c = Conv2D(x.data) 3/1 same\nz.data = InputData()\ny = Add(z.data, c)")
+    net = check_layers(graph(body), DATA + "c = Conv2D(x.data) 3/1 same\nz.data = InputData()\ny = Add(z.data, c)")
     assert [(entry.name, entry.layer) for entry in net.inputs] == [("x", "x.data"), ("z", "z.data")]
 
 
 def test_a_vector_as_input() -> None:
-    net = check(graph("%y = dense(%x, @rows)", "1,4", "NC"), DATA + "y = Dense1D(x.data)")
+    net = check_layers(graph("%y = dense(%x, @rows)", "1,4", "NC"), DATA + "y = Dense1D(x.data)")
     assert net.layers["x.data"].made == (1, 1, 4)
 
 
 def test_names_of_the_user_are_not_taken() -> None:
     body = f"%c.copy1 = {conv('x', 'w3')}\n%c = {conv('c.copy1', 'w3')}\n%y.identity = {conv('c', 'w3')}\n"
     body += f"%d = {conv('c', 'w1', 1)}\n%y = relu(%c)\n%z = add(%y, %d)\n%a = add(%z, %y.identity)"
-    check(
+    check_layers(
         graph(body),
         DATA + "c.copy1 = Conv2D(x.data) 3/1 same\nc = Conv2D(c.copy1) 3/1 same\n"
         "c.copy2 := Conv2D(c) 1/1 same\ny.identity = Conv2D(c) 3/1 same\nd = Conv2D(c.copy2) 1/1 same\n"
@@ -571,7 +571,7 @@ STREAMS = {
 @pytest.mark.parametrize("case", STREAMS)
 def test_streams(case: str) -> None:
     body, wanted = STREAMS[case]
-    check(stream(body), DATA + wanted)
+    check_layers(stream(body), DATA + wanted)
 
 
 def test_a_kernel_of_one_frame_is_a_1x1_convolution() -> None:
@@ -579,7 +579,7 @@ def test_a_kernel_of_one_frame_is_a_1x1_convolution() -> None:
         "%f = fifo(%x) {taps=(0,)}\n%w = conv(%f, @p1) {stride=(1,), pads=((0, 0),), dilation=(1,)}\n"
         "%y = reshape(%w) {shape=(1, 2), axes='NC'}"
     )
-    check(stream(body, "1,4", "NC"), DATA + "y = Conv2D(x.data) 1/1 same")
+    check_layers(stream(body, "1,4", "NC"), DATA + "y = Conv2D(x.data) 1/1 same")
 
 
 # --- what is refused ---
