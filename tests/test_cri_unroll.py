@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nmc.backends.cri import unroll
 from nmc.backends.cri.limits import column_load
-from nmc.backends.cri.unroll import layer_synapses, scale_synapses
+from nmc.backends.cri.unroll import layer_synapses
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.ir.ops import Conv, ConvTranspose, Dense
 from nmc.compiler.ir.ops.linear import output_first
@@ -107,11 +107,6 @@ def test_pools_that_add_up_and_depthwise_layers() -> None:
     }  # fmt: skip
 
 
-def test_scales_and_relays_reach_one_neuron_each() -> None:
-    assert listed(scale_synapses(np.array([[1, 0], [-5, 7]]))) == {(0, 0): 1, (2, 2): -5, (3, 3): 7}
-    assert listed(scale_synapses(np.ones(3, np.int8))) == {(0, 0): 1, (1, 1): 1, (2, 2): 1}
-
-
 def test_weights_beyond_int16_are_refused_where_they_are_used() -> None:
     weight = np.array([[40_000, -50_000, 32_767]]).reshape(1, 1, 3)
     outside = Conv((1,), ((1, 0),), (1,))  # 3 inputs, 2 outputs: tap 0 meets padding once
@@ -120,7 +115,7 @@ def test_weights_beyond_int16_are_refused_where_they_are_used() -> None:
     assert [d.code for d in caught.value.diagnostics] == ["NMC-C002"]
     assert layer_synapses(Conv((1,), ((1, 0),), (1,)), weight[..., ::-1] // [9, 9, 9], (1, 3)).synapses == 5
     with pytest.raises(NmcError, match="NMC-C002"):
-        scale_synapses(np.array([-32_768]))
+        layer_synapses(Dense(), np.array([[-32_768]]), (1,))
 
 
 # --- large programs ---

@@ -24,6 +24,7 @@ BELIEVED = 128
 QUIETEST = 1 / 32
 # What decides integers keeps few enough bits that the last one of a BLAS's sum does not matter.
 MANTISSA = 20
+FINE_MANTISSA = 32
 MOST_ELEMENTS = 1 << 25
 KEPT_ELEMENTS = 1 << 26
 
@@ -35,7 +36,6 @@ class Spread:
     own     range of each channel, (F)
     whole   range of all together
     power   mean square of each channel, (F)
-    low     smallest value
     means   mean of each channel's sums with bias, before pool and activation, (F)
     before  lowest (at most 0) and highest (at least 0) sum in front of a table
     """
@@ -43,7 +43,6 @@ class Spread:
     own: Array
     whole: float
     power: Array
-    low: float
     means: Array
     before: tuple[float, float] = (0.0, 0.0)
 
@@ -145,7 +144,7 @@ def spreads(run: FloatRun, method: str, progress: Callable[[], object] = lambda:
     found: dict[str, Spread] = {}
     for layer, before, after in run.values():
         made = found[layer.name] = spread(after, method if layer.neural else "minmax", levels(layer))
-        made.means = before.mean(axis=(0, 1, 2, 3), dtype=np.float64)
+        made.means = arith.round_mantissa(before.mean(axis=(0, 1, 2, 3), dtype=np.float64), FINE_MANTISSA)
         if layer.function is not None:
             ends = before.min(initial=0.0), before.max(initial=0.0)
             made.before = tuple(arith.round_mantissa(ends, MANTISSA).tolist())
@@ -156,8 +155,7 @@ def spreads(run: FloatRun, method: str, progress: Callable[[], object] = lambda:
 def spread(values: Array, method: str, levels: int) -> Spread:
     """The spread of values (…, F) that `levels` levels above zero shall cover."""
     flat = values.reshape(-1, values.shape[-1])
-    high, low = flat.max(axis=0, initial=0.0), flat.min(axis=0, initial=0.0)
-    peaks = np.maximum(high, -low).astype(np.float64)
+    peaks = np.maximum(flat.max(axis=0, initial=0.0), -flat.min(axis=0, initial=0.0)).astype(np.float64)
     power = np.einsum("nf,nf->f", flat, flat, dtype=np.float64) / max(len(flat), 1)
     loudest = float(peaks.max(initial=0.0)) or 1.0
     peaks = np.where(peaks > 0, peaks, loudest)
@@ -167,8 +165,7 @@ def spread(values: Array, method: str, levels: int) -> Spread:
     least = whole * min(max(QUIETEST, (BELIEVED / len(flat)) ** 2), 1.0)
     own = arith.round_mantissa(np.maximum(own, least), MANTISSA)
     power = arith.round_mantissa(power, MANTISSA)
-    whole = float(arith.round_mantissa(whole, MANTISSA))
-    return Spread(own, whole, power, float(low.min(initial=0.0)), np.zeros(len(own)))
+    return Spread(own, float(arith.round_mantissa(whole, MANTISSA)), power, np.zeros(len(own)))
 
 
 def histograms(values: Array, peaks: Array) -> Array:

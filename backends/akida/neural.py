@@ -63,8 +63,10 @@ def quantize(
     raw: bool,
     correct: bool,
 ) -> Integers:
-    """Integers for a layer whose output counts steps of `scale` (F); `before` are the lowest and
-    highest sum that a table has to hold.
+    """Integers for a layer whose output counts steps of `scale` (F).
+
+    `given` bounds what it reads, `target` is the mean of its real sums (F), `before` the lowest and highest sum that a
+    table has to hold; with `raw` the sums themselves are the output, with `correct` biases make up for mean errors.
 
     The sum's unit is made coarser until no input within `given` can overflow the buffer. NmcError NMC-A002 (limit) if
     that cannot be reached.

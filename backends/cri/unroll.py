@@ -231,14 +231,3 @@ def layer_synapses(op: Layer, weight: Array, source_shape: tuple[int, ...]) -> T
     layer = fan(op, weight, elements.reshape(1, *source_shape))
     check_weights("layer", (), [layer], np.full(len(elements), INT16))
     return table([Placed(layer, elements)], len(elements))
-
-
-def scale_synapses(weight: Array) -> Table:
-    """One synapse from element i to neuron i with weight[i], none where that is 0; weights of 1 relay a population.
-
-    NMC-C002 unless every weight fits int16.
-    """
-    row = np.flatnonzero(weight)
-    one = Entries(row, row, weight.reshape(-1)[row].astype(np.int64))
-    check_weights("layer", (), [one], np.full(weight.size, INT16))
-    return table([Placed(one, np.arange(weight.size))], weight.size)
