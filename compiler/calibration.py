@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .diagnostics import NmcError, bad_file
-from .ir import Graph, TensorType
+from .ir import Graph, TensorType, steps_of
 
 Array = np.ndarray[Any, Any]
 SYNTHETIC_SAMPLES = 64
 SYNTHETIC_ELEMENTS = 1 << 23
 SYNTHETIC_SEED = 0
+SYNTHETIC_TRAINS = 4
+SYNTHETIC_RATE = 0.3
 
 
 def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
@@ -28,12 +30,21 @@ def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
     )
 
 
+def synthetic_events(graph: Graph) -> dict[str, Array]:
+    """A few random binary trains for the inputs of a spiking network: enough to compare two of its graphs."""
+    rng = np.random.default_rng(SYNTHETIC_SEED)
+    steps = {v.name: (steps_of(graph),) if graph.timing[v.name].axis >= 0 else () for v in graph.inputs}
+    shapes = {v.name: (SYNTHETIC_TRAINS, *steps[v.name], *v.type.shape[1:]) for v in graph.inputs}
+    return {name: (rng.random(shape) < SYNTHETIC_RATE).astype(np.float64) for name, shape in shapes.items()}
+
+
 def check_samples(graph: Graph, given: Mapping[str, Array] | Array) -> dict[str, Array]:
     """The samples by input name in float64; NmcError NMC-Q001 unless each has shape (samples, *sample shape), the same
     number of samples ≥ 1, and finite numbers.
 
     For an input with a time axis the array may also hold frames, (frames, *shape without time), at least as many as a
     clip has: they are cut into clips one after the other, the last of which overlaps the one before if need be.
+    Trains of a spiking network, (samples, timesteps, *frame shape), have any number of timesteps.
     """
     if isinstance(given, Mapping):
         named = dict(given)
@@ -44,20 +55,22 @@ def check_samples(graph: Graph, given: Mapping[str, Array] | Array) -> dict[str,
         named = dict(zip(wanted, named.values(), strict=True))
     if named.keys() != wanted.keys():
         raise _wrong(f"arrays {sorted(named)} for inputs {sorted(wanted)}", "one array per input, under its name")
-    checked = {name: _check_array(name, np.asarray(named[name]), type) for name, type in wanted.items()}
+    trains = {name for name in wanted if graph.stepped and graph.timing[name].axis >= 0}
+    checked = {name: _check_array(name, np.asarray(named[name]), t, name in trains) for name, t in wanted.items()}
     if len({len(array) for array in checked.values()}) > 1:
         raise _wrong("the inputs have different numbers of samples")
     return checked
 
 
-def _check_array(name: str, array: Array, type: TensorType) -> Array:
-    shape = type.shape[1:]
+def _check_array(name: str, array: Array, type: TensorType, train: bool) -> Array:
+    shape: tuple[int | str, ...] = ("timesteps", *type.shape[1:]) if train else type.shape[1:]
     if array.dtype.kind not in "fiub":
         raise _wrong(f"input {name!r} has dtype {array.dtype}", "numbers: float, int, uint or bool")
     time = type.axis("T")
     if time is not None and array.shape[1:] == (*type.shape[1:time], *type.shape[time + 1 :]):
         array = _clips(name, array, type.shape[time], time)
-    if array.shape[1:] != shape or len(array) < 1:
+    fits = array.shape[2:] == shape[1:] and array.ndim > 1 if train else array.shape[1:] == shape
+    if not fits or array.size < 1:
         expected = ", ".join(map(str, ("samples", *shape)))
         raise _wrong(f"input {name!r} has shape {array.shape}, expected ({expected})")
     array = array.astype(np.float64)

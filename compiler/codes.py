@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "NMC-T001": "The target is not known",
     "NMC-T002": "An option of the target is not known or has a value out of range",
     "NMC-T003": "The device is not known, nothing is published about it, or the target has no devices",
+    "NMC-T004": "The target does not run networks of this kind",
     "NMC-Q001": "The calibration data does not fit the model's inputs",
     "NMC-C001": "The network has a part that target 'cri' cannot hold",
     "NMC-C002": "A synapse weight exceeds int16",

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .calibration import check_samples, synthetic_samples
+from .calibration import check_samples, synthetic_events, synthetic_samples
 from .diagnostics import Exit, NmcError
 from .frontends import Shapes, import_model
 from .ir import Graph, print_graph
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
 from .pipeline import parse_pipeline, print_pipeline
-from .target import DeviceTarget, find_target, make_options
+from .target import DeviceTarget, check_network, find_target, make_options, network_kind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,6 +84,12 @@ def _sha256(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def _calibration(given: bool, context: Context) -> str:
+    if context.samples is None:
+        return "none"
+    return _samples_digest(context.samples) if given else "synthetic"
+
+
 def _samples_digest(samples: Arrays) -> str:
     parts = [(name.encode(), np.ascontiguousarray(samples[name], np.float64).tobytes()) for name in sorted(samples)]
     return _sha256(*(part for pair in parts for part in pair))
@@ -111,20 +117,21 @@ def compile_verbose(
     source = import_model(model, input_shapes, state_dict)
     imported = source.graph
     if passes is None:
-        pipeline = backend.pipeline(settings, any(v.type.axis("T") is not None for v in imported.inputs))
+        check_network(backend, network_kind(imported))
+        pipeline = backend.pipeline(settings, network_kind(imported))
     else:
         pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
     context = Context(progress=progress or (lambda done, total: None))
     context.warnings += source.notes
-    if calibration is None:
+    if calibration is not None:
+        context.samples = check_samples(graph, calibration)
+    elif not graph.stepped:
         context.samples, warning = synthetic_samples(graph)
         context.warnings.append(warning)
-    else:
-        context.samples = check_samples(graph, calibration)
     manager = replace(manager or Manager(), target=target)
     if manager.verify_each and manager.inputs is None:
-        manager = replace(manager, inputs=context.samples)
+        manager = replace(manager, inputs=context.samples or synthetic_events(graph))
     records = manager.run(graph, pipeline, context)
     provenance = {
         "nmc": version("nmc"),
@@ -133,7 +140,7 @@ def compile_verbose(
         "model": {"name": imported.name, "sha256": _sha256(print_graph(imported).encode())},
         "options": asdict(settings),
         "pipeline": print_pipeline(pipeline),
-        "calibration": "synthetic" if calibration is None else _samples_digest(context.samples),
+        "calibration": _calibration(calibration is not None, context),
     }
     program = backend.lower(graph, settings, context, provenance)
     if isinstance(backend, DeviceTarget) and (found := backend.lint(program, settings.device)):

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from ..runtime.program.timing import Timing
 from .diagnostics import NmcError, unsupported
-from .ir import FrameSession, Graph, constant_bank, evaluate, print_graph
+from .ir import Graph, constant_bank, evaluate, print_graph
 from .ir.stages import verify
 from .passes.base import Context, Pass
 from .pipeline import print_pipeline
@@ -98,7 +98,7 @@ class Manager:
         if not self.verify_each or self.inputs is None:
             return None
         feeds = {name: array[:VERIFY_SAMPLES] for name, array in self.inputs.items()}
-        return FrameSession(graph).run(feeds) if graph.stage == "streaming" else evaluate(graph, feeds)
+        return evaluate(graph, feeds)
 
     def _failed(self, before: Graph, rest: Sequence[Pass], context: Context, error: Exception) -> NmcError:
         replay = write_reproducer(self.reproducer, before, rest, context, self.target)

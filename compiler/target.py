@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from .diagnostics import Diagnostic, usage
+from .diagnostics import Diagnostic, unsupported, usage
 from .ir import Graph
 from .passes.base import Context, Pass
 from .pipeline import load_class, nearest
@@ -19,16 +19,17 @@ class Target(Protocol):
     """A backend's entry: its option record, its pipeline for those options, and the lowering of the last graph.
 
     `options` is a frozen dataclass with defaults whose constructor raises ValueError for values out of range.
-    `passes` are the backend's own passes (name → "module:Class"). `pipeline` is for networks with or without a time
-    axis (`temporal`).
+    `passes` are the backend's own passes (name → "module:Class"). `networks` are the kinds of networks (`network_kind`)
+    that it takes, and `pipeline` gives the passes for one of them.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     options: ClassVar[type[Any]]
     passes: ClassVar[Mapping[str, str]]
+    networks: ClassVar[tuple[str, ...]]
 
-    def pipeline(self, options: Any, temporal: bool = False) -> tuple[Pass, ...]: ...
+    def pipeline(self, options: Any, network: str = "image") -> tuple[Pass, ...]: ...
 
     def lower(self, graph: Graph, options: Any, context: Context, provenance: dict[str, Any]) -> Any: ...
 
@@ -55,6 +56,24 @@ class DeviceTarget(Protocol):
     def lint(self, program: Any, device: str) -> list[LayerDiagnostic]: ...
 
     def not_checked(self, device: str) -> tuple[str, ...]: ...
+
+
+def network_kind(graph: Graph) -> str:
+    """What kind of network an imported graph is: "spiking" (timestep by timestep), "video" (whole clips) or "image"."""
+    if graph.stepped:
+        return "spiking"
+    return "video" if any(value.type.axis("T") is not None for value in graph.inputs) else "image"
+
+
+def check_network(target: Target, kind: str) -> None:
+    """NmcError NMC-T004 (unsupported) unless the target takes that kind of network."""
+    if kind not in target.networks:
+        raise unsupported(
+            "NMC-T004",
+            f"target {target.name} does not run {kind} networks",
+            why=f"it runs {' and '.join(target.networks)} networks",
+            hint="`nmc targets` lists the targets",
+        )
 
 
 def target_names() -> list[str]:

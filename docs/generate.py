@@ -52,10 +52,8 @@ def passes() -> str:
         known |= target.passes
     parts = [f"# Passes\n{NOTE}"]
     for target in targets:
-        images, video = pipelines(target)
-        parts.append(f"Pipeline of target `{target.name}`: `{images}`\n")
-        if video != images:
-            parts.append(f"For networks with a time axis: `{video}`\n")
+        for kind, text in pipelines(target).items():
+            parts.append(f"Pipeline of target `{target.name}` for {kind} networks: `{text}`\n")
     for name, path in sorted(known.items()):
         cls = load_class(path)
         options = ", ".join(f"{f.name}={f.default}" for f in fields(cls))

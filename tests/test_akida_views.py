@@ -78,16 +78,17 @@ def test_columns_that_are_empty_everywhere_are_left_out(tmp_path: Path) -> None:
     assert "origin" not in shown
 
 
-def test_passes_show_the_video_pipeline_where_it_differs() -> None:
-    images, video = pipelines(find_target("akida"))
+def test_passes_show_the_pipelines_of_a_target_by_kind_of_network() -> None:
+    found = pipelines(find_target("akida"))
+    images, video = found["image"], found["video"]
     assert "stream" not in images
     assert "stream{mean=window,zero_fill=True}" in video
     known = find_target("akida").passes
     assert [print_pipeline(parse_pipeline(text, known)) for text in (images, video)] == [images, video]
     facts = json.loads(nmc("passes", "--json").stdout)
-    assert (facts["pipelines"]["akida"], facts["video_pipelines"]) == (images, {"akida": video})
-    assert facts["pipelines"].keys() >= {"akida", "cri"}
+    assert facts["pipelines"]["akida"] == {"image": images, "video": video}
+    assert facts["pipelines"]["cri"].keys() >= {"image", "spiking"}
     shown = nmc("passes").output
-    assert f"pipeline of target akida: {images}\n" in shown
-    assert f"pipeline of target akida for video: {video}\n" in shown
-    assert "target cri for video" not in shown
+    assert f"pipeline of target akida for image networks: {images}\n" in shown
+    assert f"pipeline of target akida for video networks: {video}\n" in shown
+    assert "target akida for spiking" not in shown

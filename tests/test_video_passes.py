@@ -287,7 +287,7 @@ def test_a_session_steps_and_resets() -> None:
         outputs = [session.step({"x": x[:, :, t]})["y"] for t in range(12)]
         np.testing.assert_allclose(np.stack(outputs, axis=2), expected, rtol=1e-12)
         session.reset()
-    with pytest.raises(ValueError, match="stage streaming"):
+    with pytest.raises(ValueError, match="not clip graphs"):
         FrameSession(graph)
 
 

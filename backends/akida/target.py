@@ -68,10 +68,11 @@ class AkidaTarget:
     options: ClassVar[type[AkidaOptions]] = AkidaOptions
     devices: ClassVar[tuple[str, ...]] = tuple(DEVICES)
     passes: ClassVar[dict[str, str]] = {"akida-windows": "nmc.backends.akida.windows:AkidaWindows"}
+    networks: ClassVar[tuple[str, ...]] = ("image", "video")
 
-    def pipeline(self, options: AkidaOptions, temporal: bool = False) -> tuple[Pass, ...]:
+    def pipeline(self, options: AkidaOptions, network: str = "image") -> tuple[Pass, ...]:
         front: tuple[Pass, ...] = (Canonicalize(), FoldBatchNorm())
-        if temporal:
+        if network == "video":
             causal = MakeCausal(causal=options.causal)
             front += (FactorizeConv3d(), Canonicalize(), causal, Stream(mean="window", zero_fill=True))
         return (*front, AkidaWindows())

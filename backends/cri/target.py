@@ -62,8 +62,9 @@ class CriTarget:
         "cri-terms": "nmc.backends.cri.terms:CriTerms",
         "quantize-cri": "nmc.backends.cri.quantize:QuantizeCri",
     }
+    networks: ClassVar[tuple[str, ...]] = ("image", "video", "spiking")
 
-    def pipeline(self, options: CriOptions, temporal: bool = False) -> tuple[Pass, ...]:
+    def pipeline(self, options: CriOptions, network: str = "image") -> tuple[Pass, ...]:
         return (Canonicalize(), FoldBatchNorm(), ExpandBatchNorm(), CriTerms(), options.quantize())
 
     def lower(self, graph: Graph, options: CriOptions, context: Context, provenance: dict[str, Any]) -> CriProgram:

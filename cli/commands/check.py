@@ -107,7 +107,7 @@ def _compile(
     from ...compiler.frontends import import_model
 
     imported = import_model(model, parse_shapes(input_shape), state_dict)
-    samples, _ = synthetic_samples(imported.graph)
+    samples = None if imported.graph.stepped else synthetic_samples(imported.graph)[0]
     options: dict[str, Any] = {} if profile is None else {"profile": profile}
     done = compile_verbose(imported.graph, target, calibration=samples, **options)
     return replace(done, warnings=(*imported.notes, *done.warnings)), done.program

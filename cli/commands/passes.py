@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from ...compiler.target import Target
 
 
-def pipelines(target: Target) -> tuple[str, str]:
-    """The target's pipelines with its default options, for networks without a time axis and for video, as text."""
+def pipelines(target: Target) -> dict[str, str]:
+    """The target's pipelines with its default options as text, by the kind of network."""
     from ...compiler.pipeline import print_pipeline
 
-    images, video = (print_pipeline(target.pipeline(target.options(), temporal)) for temporal in (False, True))
-    return images, video
+    return {kind: print_pipeline(target.pipeline(target.options(), kind)) for kind in target.networks}
 
 
 @nmc_command("passes")
@@ -46,15 +45,12 @@ def command(out: Output, target: str | None) -> None:
             }
         )
     found = {entry.name: pipelines(entry) for entry in targets}
-    images = {name: texts[0] for name, texts in found.items()}
-    video = {name: texts[1] for name, texts in found.items() if texts[1] != texts[0]}
 
     def show() -> None:
         columns = ["pass", "takes", "gives", "options", "what"]
         print_table("", columns, [[row[c] for c in columns] for row in rows])
-        for name, text in images.items():
-            click.echo(f"pipeline of target {name}: {text}")
-            if name in video:
-                click.echo(f"pipeline of target {name} for video: {video[name]}")
+        for name, kinds in found.items():
+            for kind, text in kinds.items():
+                click.echo(f"pipeline of target {name} for {kind} networks: {text}")
 
-    out.result({"passes": rows, "pipelines": images, "video_pipelines": video}, show)
+    out.result({"passes": rows, "pipelines": found}, show)

@@ -4,7 +4,7 @@ from ...runtime.program.timing import Timing
 from .graph import Graph, Node, Value
 from .interpret import evaluate, observe, trace
 from .ops.base import IllegalOp, Op
-from .session import FrameSession
+from .session import FrameSession, steps_of, stretched
 from .text import constant_bank, parse_graph, print_graph
 from .types import TensorType
 
@@ -22,5 +22,7 @@ __all__ = [
     "observe",
     "parse_graph",
     "print_graph",
+    "steps_of",
+    "stretched",
     "trace",
 ]

@@ -84,6 +84,8 @@ class Graph:
     """A network: inputs, nodes in execution order, outputs by their public names, and the stage it has reached.
 
     `timing` says, once time is causal, at which frames of a stream the elements of inputs and outputs appear.
+    `feedback` closes loops over time in a frame graph: each key, a value like an input, holds at every step what the
+    value beside it was in the step before (zeros before the first).
 
     Equality is equality of the text form, i.e. of structure, names, attributes and constants' digests.
     """
@@ -95,6 +97,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.outputs: dict[str, Value] = {}
         self.timing: dict[str, Timing] = {}
+        self.feedback: dict[Value, Value] = {}
         self._names: set[str] = set()
 
     # --- names and leaves ---
@@ -111,6 +114,18 @@ class Graph:
         value = Value(self.fresh_name(name), type, (name,))
         self.inputs.append(value)
         return value
+
+    def add_state(self, name: str, type: TensorType, origin: tuple[str, ...] = ()) -> Value:
+        """A value of the step before; `close` says which. Until then it is its own."""
+        value = Value(self.fresh_name(name), type, origin)
+        self.feedback[value] = value
+        return value
+
+    def close(self, state: Value, value: Value) -> None:
+        """From now on `state` is what `value` was in the step before; IllegalOp unless the shapes agree."""
+        if state.type.shape != value.type.shape:
+            raise IllegalOp(f"{state} cannot hold {value}")
+        self.feedback[state] = value
 
     def constant(self, name: str, data: Any, axes: str | None = None, origin: tuple[str, ...] = ()) -> Value:
         """A new constant; `data` is copied unless it is read only already."""
@@ -161,6 +176,9 @@ class Graph:
         for name, value in self.outputs.items():
             if value is old:
                 self.outputs[name] = new
+        for state, value in self.feedback.items():
+            if value is old:
+                self.feedback[state] = new
 
     def set_operands(self, node: Node, operands: tuple[Value | None, ...]) -> None:
         """Rewire one node."""
@@ -183,7 +201,7 @@ class Graph:
 
     def erase(self, node: Node) -> None:
         """Remove a node whose result is not used."""
-        if node.result.uses or node.result in self.outputs.values():
+        if self.readers(node.result):
             raise IllegalOp(f"%{node.result.name} is still used")
         self._unregister(node)
         self.nodes.remove(node)
@@ -201,9 +219,16 @@ class Graph:
         """Is the node (still) part of the graph?"""
         return node.result.producer is node
 
+    @property
+    def stepped(self) -> bool:
+        """Is it a frame graph: one frame or timestep in, one out?"""
+        timed = bool(self.timing) and all(value.type.axis("T") is None for value in self.inputs)
+        return timed or self.stage == "streaming"
+
     def readers(self, value: Value) -> int:
-        """Number of operand slots and graph outputs that read the value."""
-        return len(value.uses) + sum(value is output for output in self.outputs.values())
+        """Number of operand slots, graph outputs and states that read the value."""
+        others = (*self.outputs.values(), *self.feedback.values())
+        return len(value.uses) + sum(value is other for other in others)
 
     def constants(self) -> Iterator[Value]:
         """Constants in the order of their first use."""
@@ -228,6 +253,7 @@ class Graph:
             return twin.setdefault(id(value), made)
 
         other.inputs = [clone(value) for value in self.inputs]
+        states = [clone(value) for value in self.feedback]
         for value in self.constants():
             clone(value)
         for node in self.nodes:
@@ -238,12 +264,14 @@ class Graph:
             other.nodes.append(made)
         other.outputs = {name: twin[id(value)] for name, value in self.outputs.items()}
         other.timing = dict(self.timing)
+        other.feedback = {s: twin[id(v)] for s, v in zip(states, self.feedback.values(), strict=True)}
         return other
 
     def adopt(self, other: Graph) -> None:
         """Become `other`, for passes that build a new graph; `other` must not be used afterwards."""
         self.inputs, self.nodes, self.outputs = other.inputs, other.nodes, other.outputs
         self.stage, self.timing, self._names = other.stage, other.timing, other._names
+        self.feedback = other.feedback
 
     def __eq__(self, other: object) -> bool:
         from .text import print_graph

@@ -12,6 +12,7 @@ import numpy as np
 
 from .graph import Graph
 from .ops.base import Array, working
+from .session import FrameSession
 
 BATCH_ELEMENTS = 1 << 22
 
@@ -46,15 +47,21 @@ def _batches(graph: Graph, feeds: Mapping[str, Array]) -> Iterator[dict[str, Arr
 def observe(graph: Graph, feeds: Mapping[str, Array], visit: Callable[[str, Array], None]) -> None:
     """Call `visit(name, array)` for every input and node result, batch after batch of samples.
 
-    `feeds` holds one array per input, shape (samples, *shape[1:]); KeyError if one is missing.
+    `feeds` holds one array per input, shape (samples, *shape[1:]); KeyError if one is missing. A frame graph is fed
+    with whole clips (samples, frames, …), and `visit` sees its values frame after frame.
     """
     for batch in _batches(graph, feeds):
+        if graph.stepped:
+            FrameSession(graph).run(batch, visit)
+            continue
         for name, array in _run(graph, batch):
             visit(name, array)
 
 
 def trace(graph: Graph, feeds: Mapping[str, Array], names: Collection[str] | None = None) -> dict[str, Array]:
-    """All values (or those in `names`) by name, with a leading samples axis."""
+    """All values (or those in `names`) by name, with a leading samples axis; of a frame graph (samples, frames, …)."""
+    if graph.stepped:
+        return _trace_frames(graph, feeds, names)
     parts: dict[str, list[Array]] = {}
 
     def keep(name: str, array: Array) -> None:
@@ -65,8 +72,25 @@ def trace(graph: Graph, feeds: Mapping[str, Array], names: Collection[str] | Non
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
+def _trace_frames(graph: Graph, feeds: Mapping[str, Array], names: Collection[str] | None) -> dict[str, Array]:
+    batches: list[dict[str, Array]] = []
+    for batch in _batches(graph, feeds):
+        parts: dict[str, list[Array]] = {}
+
+        def keep(name: str, array: Array, parts: dict[str, list[Array]] = parts) -> None:
+            if names is None or name in names:
+                parts.setdefault(name, []).append(array)
+
+        FrameSession(graph).run(batch, keep)
+        batches.append({name: np.stack(arrays, axis=1) for name, arrays in parts.items()})
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
 def evaluate(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """The outputs under their public names, for inputs with a leading samples axis."""
+    if graph.stepped:
+        batches = [FrameSession(graph).run(batch) for batch in _batches(graph, feeds)]
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in graph.outputs}
     values = trace(graph, feeds, {value.name for value in graph.outputs.values()})
     return {
         name: working(value.data) if value.is_constant else values[value.name] for name, value in graph.outputs.items()

@@ -9,7 +9,9 @@ from .ops.base import IllegalOp
 
 _MOVES = {"reshape", "transpose", "pad", "slice", "concat"}
 _LINEAR = {"conv", "conv_transpose", "dense", "avg_pool", "mean", "add", "mul"}
+_NEURONS = {"lif", "li", "threshold"}
 _FLOAT = _MOVES | _LINEAR | {"max_pool", "relu", "clip", "activation"}
+_STEPPED = _FLOAT | _NEURONS | {"running_mean"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,13 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("imported", frozenset(_FLOAT | {"batch_norm"}), False, "as the front end read it"),
-        Stage("canonical", frozenset(_FLOAT | {"batch_norm"}), False, "one spelling for each thing"),
+        Stage("imported", frozenset(_STEPPED | {"batch_norm"}), False, "as the front end read it"),
+        Stage(
+            "canonical",
+            frozenset(_STEPPED | {"batch_norm"}),
+            False,
+            "one spelling for each thing",
+        ),
         Stage("causal", frozenset(_FLOAT | {"batch_norm", "delay"}), False, "a clip graph that never looks ahead"),
         Stage(
             "streaming",
@@ -34,12 +41,22 @@ STAGES: dict[str, Stage] = {
             False,
             "a frame graph: one frame in, one result out, time is state",
         ),
-        Stage("affine", frozenset(_FLOAT), False, "batch norms are folded or spelled as mul and add"),
-        Stage("terms", frozenset(_FLOAT), False, "each activation reads a sum of single linear terms (backend cri)"),
+        Stage(
+            "affine",
+            frozenset(_STEPPED),
+            False,
+            "batch norms are folded or spelled as mul and add",
+        ),
+        Stage(
+            "terms",
+            frozenset(_STEPPED),
+            False,
+            "each activation reads a sum of single linear terms (backend cri)",
+        ),
         Stage(
             "quantized",
             frozenset(_MOVES | {"conv", "dense", "conv_transpose", "add", "mul", "max_pool"})
-            | {"quantize", "unary", "dequantize"},
+            | {"quantize", "unary", "spike", "dequantize"},
             None,
             "integers from `quantize` to `dequantize`",
         ),
@@ -66,8 +83,9 @@ def _verify_node(node: Node, stage: Stage) -> None:
 def verify(graph: Graph) -> None:
     """IllegalOp with the first broken rule: order, wiring, types, names, legality of each op in the graph's stage."""
     stage = STAGES[graph.stage]
-    defined = {id(value) for value in graph.inputs}
-    names = [value.name for value in graph.inputs]
+    leaves = [*graph.inputs, *graph.feedback]
+    defined = {id(value) for value in leaves}
+    names = [value.name for value in leaves]
     for node in graph.nodes:
         for value in node.operands:
             if value is not None and not value.is_constant and id(value) not in defined:
@@ -83,3 +101,6 @@ def verify(graph: Graph) -> None:
     for name, value in graph.outputs.items():
         if not value.is_constant and id(value) not in defined:
             raise IllegalOp(f"output {name!r} reads {value}, which is not in the graph")
+    for state, value in graph.feedback.items():
+        if not value.is_constant and id(value) not in defined:
+            raise IllegalOp(f"state {state} holds {value}, which is not in the graph")

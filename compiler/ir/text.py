@@ -7,6 +7,8 @@
     %conv1 = conv(%image, @conv1.weight, @conv1.bias) {stride=(1, 1), …}: f32[1,8,8,8]NCHW from "net.conv1"
     output "logits" = %conv1
 
+A value of the step before stands as `state %h: f32[1,8]NC`, and `next %h = %y` says which it is.
+
 An output of a stream says at which frames its elements appear: `output "y" = %y at {offset=2, length=8, axis=2}`.
 
 A constant of at most 16 elements stands in full, a larger one as the digest of its bytes. Attributes at their defaults
@@ -35,6 +37,8 @@ _PLAIN = re.compile(r"[\w.]+")
 _NAME = r'(?:[\w.]+|"(?:[^"\\]|\\.)*")'
 _GRAPH = re.compile(rf"graph ({_NAME}) stage (\S+)$")
 _INPUT = re.compile(rf"input %({_NAME}): (\S+?)(?: at \{{(.*)\}})?$")
+_STATE = re.compile(rf"state %({_NAME}): (\S+)$")
+_NEXT = re.compile(rf"next %({_NAME}) = ([%@])({_NAME})$")
 _CONST = re.compile(rf"const @({_NAME}): (\S+)(?: = (.+))?$")
 _NODE = re.compile(rf"%({_NAME}) = (\w+)\((.*?)\)(?: \{{(.*)\}})?(?:: (\S+))?(?: from (.*))?$")
 _OUTPUT = re.compile(rf"output ({_NAME}) = ([%@])({_NAME})(?: at \{{(.*)\}})?$")
@@ -97,8 +101,10 @@ def print_graph(graph: Graph) -> str:
     """The text form; two graphs are equal when their texts are."""
     lines = [f"graph {json.dumps(graph.name)} stage {graph.stage}"]
     lines += [f"input {_reference(v)}: {v.type}{_timing(graph, v.name)}" for v in graph.inputs]
+    lines += [f"state {_reference(v)}: {v.type}" for v in graph.feedback]
     lines += [_constant_line(value) for value in graph.constants()]
     lines += [_node_line(node) for node in graph.nodes]
+    lines += [f"next {_reference(state)} = {_reference(value)}" for state, value in graph.feedback.items()]
     lines += [f"output {json.dumps(n)} = {_reference(v)}{_timing(graph, n)}" for n, v in graph.outputs.items()]
     return "\n".join(lines) + "\n"
 
@@ -158,6 +164,11 @@ class _Parser:
             type, name = _parse_type(match[2]), _unquote(match[1])
             data = _parse_constant(type, name, match[3], self.bank)
             self.define("@", name, self.graph.constant(name, data, type.axes))
+        elif match := _STATE.fullmatch(line):
+            name = _unquote(match[1])
+            self.define("%", name, self.graph.add_state(name, _parse_type(match[2])))
+        elif match := _NEXT.fullmatch(line):
+            self.graph.close(self.use("%", match[1]), self.use(match[2], match[3]))
         elif match := _OUTPUT.fullmatch(line):
             name = _unquote(match[1])
             self.graph.outputs[name] = self.use(match[2], match[3])
@@ -165,7 +176,7 @@ class _Parser:
         elif match := _NODE.fullmatch(line):
             self.node(match)
         else:
-            raise TextError("not a graph, input, const, node or output line")
+            raise TextError("not a graph, input, state, const, node, next or output line")
 
     def timing(self, name: str, given: str | None) -> None:
         if given:

@@ -24,6 +24,7 @@ from ..ir.ops import (
     Relu,
     Reshape,
     Slice,
+    Stateful,
     Transpose,
 )
 from .activations import recognise_activation
@@ -35,7 +36,7 @@ NAME = "canonicalize"
 def fold_constants(graph: Graph, node: Node, context: Context) -> bool:
     """A node that reads constants only becomes a constant."""
     operands = [value for value in node.operands if value is not None]
-    if not all(value.is_constant for value in operands):
+    if isinstance(node.op, Stateful) or not all(value.is_constant for value in operands):
         return False
     data = node.op.evaluate(*(None if value is None else value.data for value in node.operands))
     data = data.astype(np.float32 if node.result.type.dtype == "f32" else data.dtype)

@@ -5,11 +5,13 @@ from .base import REGISTRY, IllegalOp, Op
 from .elementwise import Add, BatchNorm, Clip, Mul, Relu
 from .integer import Dequantize, Quantize, Unary
 from .linear import Conv, ConvTranspose, Dense
+from .neuron import NO_LEAK, Li, Lif, Spike, Threshold
 from .pool import AvgPool, MaxPool, Mean
 from .shape import Concat, Pad, Reshape, Slice, Transpose
 from .temporal import Delay, Fifo, RunningMean, Stateful
 
 __all__ = [
+    "NO_LEAK",
     "REGISTRY",
     "Activation",
     "Add",
@@ -24,6 +26,8 @@ __all__ = [
     "Dequantize",
     "Fifo",
     "IllegalOp",
+    "Li",
+    "Lif",
     "MaxPool",
     "Mean",
     "Mul",
@@ -34,7 +38,9 @@ __all__ = [
     "Reshape",
     "RunningMean",
     "Slice",
+    "Spike",
     "Stateful",
+    "Threshold",
     "Transpose",
     "Unary",
 ]

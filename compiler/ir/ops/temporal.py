@@ -32,13 +32,13 @@ class Delay(Op):
 
 
 class Stateful(Op):
-    """An op of a frame graph that remembers: `advance` takes the state and frame t, and gives the result and the new
-    state. The state before frame 0 is None."""
+    """An op of a frame graph that remembers: `advance` takes the state, the frame's number and the operands' arrays at
+    that frame, and gives the result and the new state. The state before frame 0 is None."""
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Array:
         raise IllegalOp(f"{self.mnemonic} has a state: run the graph with a FrameSession")
 
-    def advance(self, state: Any, x: Array, frame: int) -> tuple[Array, Any]:
+    def advance(self, state: Any, frame: int, x: Array, *constants: Array | None) -> tuple[Array, Any]:
         raise NotImplementedError(self.mnemonic)
 
 
@@ -61,7 +61,7 @@ class Fifo(Stateful):
         shape = (*x.shape[:2], len(self.taps), *x.shape[2:])
         return TensorType(shape, x.dtype, f"NCT{x.axes[2:]}")
 
-    def advance(self, state: Any, x: Array, frame: int) -> tuple[Array, Any]:
+    def advance(self, state: Any, frame: int, x: Array, *constants: Array | None) -> tuple[Array, Any]:
         depth = max(self.taps) + 1
         buffer = np.full((depth, *x.shape), self.fill) if state is None else state
         buffer = buffer.copy()
@@ -84,7 +84,7 @@ class RunningMean(Stateful):
         require(self.start >= 0 and self.period >= 1, "start and period must be 0 or more, and 1 or more")
         return x
 
-    def advance(self, state: Any, x: Array, frame: int) -> tuple[Array, Any]:
+    def advance(self, state: Any, frame: int, x: Array, *constants: Array | None) -> tuple[Array, Any]:
         total, count = (np.zeros_like(x), 0) if state is None else state
         if frame >= self.start and (frame - self.start) % self.period == 0:
             total, count = total + x, count + 1
