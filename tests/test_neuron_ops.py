@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmc.compiler.ir import FrameSession, Graph, IllegalOp, Timing, evaluate, parse_graph, print_graph, trace
-from nmc.compiler.ir.ops import Add, Dense, Li, Lif, Spike, Threshold
+from nmc.compiler.ir.ops import Add, Dense, Li, Lif, Potential, Spike, Threshold
 from nmc.compiler.ir.stages import verify
 from nmc.compiler.ir.text import constant_bank
 from nmc.compiler.ir.types import DTYPES, TensorType
@@ -74,6 +74,13 @@ def test_threshold_has_no_memory() -> None:
 )
 def test_integer_neurons_over_six_steps(op: Spike, leak: int, given, expected) -> None:
     assert run(op, given, 10, leak, dtype="i64") == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("leak", "expected"), [(0, (5, -3, 0, 2, 0, 9)), (1, (5, -1, 0, 2, 1, 9)), (64, (5, 2, 2, 4, 4, 13))]
+)
+def test_potentials_add_up_and_leak(leak: int, expected) -> None:
+    assert run(Potential(), (5, -3, 0, 2, 0, 9), leak, dtype="i64") == list(expected)
 
 
 def recurrent() -> Graph:

@@ -56,7 +56,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "quantized",
             frozenset(_MOVES | {"conv", "dense", "conv_transpose", "add", "mul", "max_pool"})
-            | {"quantize", "unary", "spike", "dequantize"},
+            | {"quantize", "unary", "spike", "potential", "dequantize", "running_mean"},
             None,
             "integers from `quantize` to `dequantize`",
         ),

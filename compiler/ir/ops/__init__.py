@@ -5,7 +5,7 @@ from .base import REGISTRY, IllegalOp, Op
 from .elementwise import Add, BatchNorm, Clip, Mul, Relu
 from .integer import Dequantize, Quantize, Unary
 from .linear import Conv, ConvTranspose, Dense
-from .neuron import NO_LEAK, Li, Lif, Spike, Threshold
+from .neuron import NO_LEAK, Li, Lif, Potential, Spike, Threshold
 from .pool import AvgPool, MaxPool, Mean
 from .shape import Concat, Pad, Reshape, Slice, Transpose
 from .temporal import Delay, Fifo, RunningMean, Stateful
@@ -33,6 +33,7 @@ __all__ = [
     "Mul",
     "Op",
     "Pad",
+    "Potential",
     "Quantize",
     "Relu",
     "Reshape",

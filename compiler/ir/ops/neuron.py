@@ -129,6 +129,35 @@ class Threshold(Op):
         return (working(x) > threshold if self.strict else working(x) >= threshold).astype(np.float64)
 
 
+def _leaked(v: Array, leak: Array) -> Array:
+    """V − floor(V / 2^leak), and V itself where leak is NO_LEAK."""
+    return np.where(leak >= NO_LEAK, v, v - arith.arithmetic_shift(v, leak))
+
+
+@register
+@dataclass(frozen=True)
+class Potential(Stateful):
+    """Integer potentials that nothing resets, an output of the CRI machine: V ← V − floor(V / 2^leak) + x; y = V.
+
+    leak 64 (none) gives the sum over all steps so far, leak 0 the sum of this step. Example: %v = potential(%x, @leak)
+    """
+
+    mnemonic: ClassVar[str] = "potential"
+    operands: ClassVar[tuple[str, ...]] = ("x", "leak")
+    constant_operands: ClassVar[frozenset[str]] = frozenset({"leak"})
+
+    def infer(self, x: TensorType, leak: TensorType) -> TensorType:
+        require(not any(t.is_float for t in (x, leak)), "potential takes integers")
+        _check_parameters(x, (leak,))
+        return TensorType(x.shape, "i64", x.axes)
+
+    def advance(self, state: Any, frame: int, x: Array, *constants: Array | None) -> tuple[Array, Any]:
+        (leak,) = constants
+        assert leak is not None
+        v = _leaked(np.zeros(x.shape, np.int64) if state is None else state, leak) + x
+        return v, v
+
+
 @register
 @dataclass(frozen=True)
 class Spike(Stateful):
@@ -154,7 +183,6 @@ class Spike(Stateful):
         threshold, leak = constants
         assert threshold is not None and leak is not None
         v, fired = (np.zeros(x.shape, np.int64), np.zeros(x.shape, np.int64)) if state is None else state
-        lost = np.where(leak >= NO_LEAK, 0, arith.arithmetic_shift(v, np.minimum(leak, 63)))
-        v = np.where(fired > 0, v, v - lost) + x
+        v = np.where(fired > 0, v, _leaked(v, leak)) + x
         s = (v >= threshold).astype(np.int64)
         return s, (np.where(s > 0, v - threshold if self.soft else 0, v), s)
