@@ -77,7 +77,7 @@ def test_integer_neurons_over_six_steps(op: Spike, leak: int, given, expected) -
 
 
 @pytest.mark.parametrize(
-    ("leak", "expected"), [(0, (5, -3, 0, 2, 0, 9)), (1, (5, -1, 0, 2, 1, 9)), (64, (5, 2, 2, 4, 4, 13))]
+    ("leak", "expected"), [(0, (5, -3, 0, 2, 0, 9)), (1, (5, 0, 0, 2, 1, 10)), (64, (5, 2, 2, 4, 4, 13))]
 )
 def test_potentials_add_up_and_leak(leak: int, expected) -> None:
     assert run(Potential(), (5, -3, 0, 2, 0, 9), leak, dtype="i64") == list(expected)
