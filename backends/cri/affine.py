@@ -53,10 +53,17 @@ class Entries:
         return Entries(row[starts], col[starts], total[keep])
 
     @property
-    def one_to_one(self) -> bool:
-        """Has every entry weight 1, and a row and a col of its own?"""
-        distinct = all(np.bincount(index).max(initial=0) <= 1 for index in (self.row, self.col))
-        return distinct and bool(np.all(self.weight == 1))
+    def distinct(self) -> bool:
+        """Has every entry a row and a col of its own?"""
+        return all(np.bincount(index).max(initial=0) <= 1 for index in (self.row, self.col))
+
+    def highest(self) -> int:
+        """The highest source, -1 where there is none."""
+        return int(self.col.max(initial=-1))
+
+    def renumbered(self, offset: int) -> Entries:
+        """Source s becomes source s + offset."""
+        return Entries(self.row, self.col + offset, self.weight)
 
     def moved(self, place: Ints) -> Entries:
         """Row r becomes row place[r], or is left out where that is negative."""

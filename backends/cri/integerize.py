@@ -33,13 +33,13 @@ from ...compiler.ir.ops import (
 from ...compiler.ir.ops.base import Array
 from ...compiler.ir.ops.linear import output_first
 from ...runtime import arith
-from .terms import POOLED, WEIGHTED, is_pooled_train, is_train
+from .trains import MOVES, NEURON, POOLED, WEIGHTED, is_pooled_train, is_train
 
 Scale = Array  # float64, broadcasts to the value's shape
 
 
 class NotHeld(Exception):
-    """A part of the network that the unary code cannot hold: which value, why, what to try."""
+    """A part of the network that the machine cannot hold: which value, why, what to try."""
 
     def __init__(self, value: Value, why: str, hint: str = ""):
         super().__init__(why)
@@ -121,6 +121,15 @@ class Integerizer:
 
     # --- trains ---
 
+    def travels(self, value: Value) -> bool:
+        """Is it a (pooled) train, or does one stand in for it?"""
+        if is_pooled_train(value) or id(value) in self.trains:
+            return True
+        node = value.producer
+        if node is None or not isinstance(node.op, (*MOVES, *POOLED, Concat)):
+            return False
+        return all(operand is not None and self.travels(operand) for operand in node.operands)
+
     def train(self, value: Value) -> tuple[Value, Scale]:
         """The integer form of a (pooled) train and the real value of its unit."""
         if id(value) not in self.trains:
@@ -129,8 +138,8 @@ class Integerizer:
 
     def _moved_train(self, value: Value) -> tuple[Value, Scale]:
         node = value.producer
-        if node is None or isinstance(node.op, Relu | Clip):
-            raise NotHeld(value, "it is not a train of non-negative levels")
+        if node is None or isinstance(node.op, (Relu, Clip, *NEURON)):
+            raise NotHeld(value, "it is not a train of spikes")
         parts = [self.train(operand) for operand in node.operands if operand is not None]
         if isinstance(node.op, POOLED):
             total, area = self._sum(node, parts[0][0]), self._area(node)
@@ -170,7 +179,7 @@ class Integerizer:
         zero = np.zeros((1,) * value.type.rank)
         if value.is_constant:
             return Peaks(zero, zero)
-        if is_pooled_train(value):
+        if self.travels(value):
             return Peaks(zero, np.abs(self.train(value)[1]))
         node = value.producer
         assert node is not None
@@ -194,13 +203,16 @@ class Integerizer:
                 for p, v in zip(parts, operands, strict=True)
             ]
             return Peaks(node.op.evaluate(*(f.weighted for f in full)), node.op.evaluate(*(f.plain for f in full)))
-        kind = getattr(node.op, "kind", node.op.mnemonic)
-        raise NotHeld(value, f"spiking neurons in the unary code do not compute {kind}", "use ReLU or ReLU6")
+        raise _not_linear(node)
 
     def real_weight(self, node: Node) -> Array:
         """The layer's weight in real units per unit of its input train, in the stored layout."""
-        if not is_pooled_train(node.x):
-            raise NotHeld(node.result, f"its input %{node.x.name} does not travel as non-negative spikes")
+        if not self.travels(node.x):
+            raise NotHeld(
+                node.result,
+                f"its input %{node.x.name} does not travel as non-negative spikes",
+                "an activation, or neurons, between",
+            )
         weight = node.operand("weight")
         assert weight is not None
         scale = per_channel(self.train(node.x)[1], node.x)
@@ -227,9 +239,8 @@ class Integerizer:
         """The accumulator V with value ≈ scale · V. NotUniform if a layer would need several scales in a channel."""
         name, origin, g = value.name, value.origin, self.target
         if value.is_constant:
-            full = np.broadcast_to(arith.round_half_even(value.data / scale), value.type.shape)
-            return g.constant(f"{name}.int", full, value.type.axes)
-        if is_pooled_train(value):
+            return self._constant(value, scale)
+        if self.travels(value):
             return self._plain(value, scale)
         node = value.producer
         assert node is not None
@@ -265,7 +276,11 @@ class Integerizer:
         if isinstance(op, Concat):
             ends = np.cumsum([v.type.shape[op.dim] for v in node.operands if v is not None])
             return np.split(scale, ends[:-1], axis=op.dim)
-        raise NotHeld(node.result, f"{op.mnemonic} of a sum")
+        raise NotHeld(node.result, f"{op.mnemonic} of a sum") if isinstance(op, MOVES) else _not_linear(node)
+
+    def _constant(self, value: Value, scale: Scale) -> Value:
+        full = np.broadcast_to(arith.round_half_even(value.data / scale), value.type.shape)
+        return self.target.constant(f"{value.name}.int", full, value.type.axes)
 
     def _plain(self, value: Value, scale: Scale) -> Value:
         """A train that goes in as it is: connections whose weight is one unit of the train."""
@@ -291,6 +306,11 @@ class Integerizer:
         if bias is not None:
             operands.append(self.target.constant(f"{name}.bias", arith.round_half_even(bias.data / scale)))
         return self.target.add(node.op, *operands, name=f"{name}.int", origin=node.result.origin)
+
+
+def _not_linear(node: Node) -> NotHeld:
+    kind = getattr(node.op, "kind", node.op.mnemonic)
+    return NotHeld(node.result, f"sums of weighted spikes do not compute {kind}", "ReLU or ReLU6, or spiking neurons")
 
 
 def check_activation(node: Node) -> None:

@@ -7,6 +7,7 @@ with weights, on a train that comes twice) is composed into a list, entry by ent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -17,6 +18,7 @@ from ...compiler.ir import Node
 from ...compiler.ir.ops import Add, Conv, ConvTranspose, Dense, Mul, Reshape
 from ...compiler.ir.ops.base import Array
 from .affine import Affine, Entries, compose, conv_entries, conv_transpose_entries, dense_entries, move_entries
+from .merged import dense_of_single, is_flat_dense, through_pool
 from .tables import Ints
 from .unroll import Fan, fan
 
@@ -58,17 +60,38 @@ class Paths:
         zero = np.zeros(len(self.const), np.int64)
         return sum((positive for positive, _ in sums), zero), sum((negative for _, negative in sums), zero)
 
+    def highest(self) -> int:
+        """The highest number of a source, -1 without sources."""
+        return max((part.highest() for part in self.parts), default=-1)
+
+    def renumbered(self, offset: int) -> Paths:
+        """The same paths from other sources: source s is source s + offset."""
+        return Paths(tuple(part.renumbered(offset) for part in self.parts), self.const)
+
+    def joined(self, entries: Entries) -> Paths:
+        """These paths and more synapses."""
+        return Paths((*self.parts, entries), self.const)
+
     def settled(self, columns: int) -> Paths:
         """The same with every pair of source and target once, no weight 0, and the parts in an order that suits
         `tables.table`: parts with a source in common have targets in ascending order."""
         listed = Entries.join([part for part in self.parts if isinstance(part, Entries)]).merged()
-        parts = [part for part in (listed, *self.parts) if part is listed or isinstance(part, Fan)]
-        parts.sort(key=lambda part: part.span())
-        used = [part.degrees(columns) > 0 for part in parts]
-        for (a, has_a), (b, has_b) in combinations(zip(parts, used, strict=True), 2):
-            if a.span()[1] >= b.span()[0] and np.any(has_a & has_b):
-                return Paths.listed(self.affine().merged())
-        return Paths(tuple(parts), self.const)
+        parts: list[Part] = [listed, *(part for part in self.parts if isinstance(part, Fan))]
+        while clash := _clash(parts, columns):
+            rest = [part for i, part in enumerate(parts) if i not in clash]
+            parts = [*rest, Entries.join([parts[i].entries() for i in clash]).merged()]
+        return Paths(tuple(sorted(parts, key=lambda part: part.span())), self.const)
+
+
+def _clash(parts: Sequence[Part], columns: int) -> tuple[int, int] | None:
+    """Numbers of two parts with a source in common whose targets do not follow one another, if there are any."""
+    spans = [part.span() for part in parts]
+    used = [part.degrees(columns) > 0 for part in parts]
+    for a, b in combinations(range(len(parts)), 2):
+        apart = spans[a][1] < spans[b][0] or spans[b][1] < spans[a][0]
+        if not apart and np.any(used[a] & used[b]):
+            return a, b
+    return None
 
 
 def through(node: Node, inner: Sequence[Paths]) -> Paths:
@@ -77,8 +100,12 @@ def through(node: Node, inner: Sequence[Paths]) -> Paths:
     `inner` holds those of its first operands; the rest are constants of the op: weight and bias, or a factor.
     """
     values = [value for value in node.operands if value is not None]
-    at_zero = [paths.const.reshape(value.type.shape) for paths, value in zip(inner, values, strict=False)]
-    const = node.op.evaluate(*at_zero, *(value.data for value in values[len(inner) :]))
+    own = values[len(inner) :]
+    biased = any(paths.const.any() for paths in inner) or any(value.data.any() for value in own[1:])
+    const = np.zeros(node.result.type.elements, np.int64)
+    if biased or not own:
+        at_zero = [paths.const.reshape(value.type.shape) for paths, value in zip(inner, values, strict=False)]
+        const = node.op.evaluate(*at_zero, *(value.data for value in own))
     parts = tuple(_through(node, i, part) for i, paths in enumerate(inner) for part in paths.parts)
     return Paths(parts, const.reshape(-1).astype(np.int64))
 
@@ -105,12 +132,41 @@ def _through(node: Node, operand: int, part: Part) -> Part:
 
 
 def layer(node: Node, part: Part) -> Part:
-    """A layer that reads spikes as they come is a Fan; of anything else a list is composed."""
+    """A layer that reads spikes as they come, by the same factor for each channel, or through a pool that adds up is a
+    Fan; of anything else a list is composed."""
     op, weight = node.op, node.operands[1]
     assert isinstance(op, Conv | ConvTranspose | Dense) and weight is not None
-    if isinstance(part, Fan) or not part.one_to_one:
+    merged = through_pool(node, part) if isinstance(part, Fan) else None
+    if merged is not None:
+        return merged
+    factor = None if isinstance(part, Fan) or not part.distinct else _channel_factors(node, part)
+    if isinstance(part, Fan) or factor is None:
+        if is_flat_dense(node) and np.all(part.degrees(part.highest() + 1) <= 1):
+            return dense_of_single(node, part.entries())
         inner = Affine(part.entries(), np.zeros(node.x.type.elements, np.int64))
         return compose(_ENTRIES[type(op)](node), inner, node.result.type.elements).entries
     source = np.full(node.x.type.elements, -1)
     source[part.row] = part.col
-    return fan(op, weight.data, source.reshape(node.x.type.shape))
+    data = weight.data if np.all(factor == 1) else _scaled(op, weight.data, factor)
+    return fan(op, data, source.reshape(node.x.type.shape))
+
+
+def _channel_factors(node: Node, part: Entries) -> Array | None:
+    """The weight with which the sources of each input channel come, None where it differs within a channel."""
+    shape = node.x.type.shape
+    after = 1 if isinstance(node.op, Dense) else math.prod(shape[2:])
+    channel = part.row // after % shape[-1 if isinstance(node.op, Dense) else 1]
+    factor = np.ones(shape[-1 if isinstance(node.op, Dense) else 1], np.int64)
+    factor[channel] = part.weight
+    return factor if np.array_equal(factor[channel], part.weight) else None
+
+
+def _scaled(op: Conv | ConvTranspose | Dense, weight: Array, factor: Array) -> Array:
+    """The weights of a layer whose input channel c comes multiplied by factor[c]."""
+    whole = weight.astype(np.int64)
+    if isinstance(op, Dense):
+        return whole * factor
+    if isinstance(op, ConvTranspose):  # (inputs, outputs a group, *kernel)
+        return whole * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+    by_group = whole.reshape(op.groups, -1, *weight.shape[1:])  # (groups, outputs, inputs a group, *kernel)
+    return (by_group * factor.reshape(op.groups, 1, -1, *(1,) * (weight.ndim - 2))).reshape(weight.shape)

@@ -11,14 +11,12 @@ needs no other rounding than that of weights and bias. Connections without weigh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from ...compiler.analysis.ranges import METHODS, activation_ranges, extents
-from ...compiler.diagnostics import Collector
 from ...compiler.ir import Graph, Node, Value
 from ...compiler.ir.ops import Add, Clip, Dequantize, MaxPool, Quantize, Relu, Unary
 from ...compiler.ir.ops.base import Array
@@ -34,10 +32,11 @@ from .integerize import (
     check_activation,
     to_channels,
 )
-from .terms import is_train
+from .refusals import Refusals
+from .tables import INT16
+from .trains import is_train
 
 INPUT_BITS = 8
-INT16 = 32767
 MANTISSA = 40
 
 
@@ -90,7 +89,7 @@ class _Builder:
         self.options, self.source, self.context = options, source, context
         self.target = Graph(source.name, "quantized")
         self.integers = Integerizer(self.target)
-        self.problems = Collector()
+        self.refusals = Refusals(self.integers)
         assert context.samples is not None
         self.samples = context.samples
         activations = [n.result for n in source.nodes if isinstance(n.op, Relu | Clip)]
@@ -105,30 +104,10 @@ class _Builder:
             self._input(value)
         for node in self.source.nodes:
             if isinstance(node.op, Relu | Clip | MaxPool):
-                self._guard(node.result, self._activation, node)
+                self.refusals.guard(node.result, self._activation, node)
         for name, value in self.source.outputs.items():
-            self._guard(value, self._output, name, value)
-        self.problems.raise_if_any()
-
-    def _guard(self, value: Value, function: Callable[..., None], *arguments: object) -> None:
-        """Call; a part that cannot be held becomes a diagnostic, reported with all others."""
-        try:
-            function(*arguments)
-        except NotHeld as problem:
-            self._refuse(problem.value, problem.why, problem.hint)
-            self._placeholder(value)
-        except NotUniform as problem:
-            self._refuse(value, f"%{problem} would need several scales within one channel")
-            self._placeholder(value)
-
-    def _refuse(self, value: Value, why: str, hint: str = "") -> None:
-        what = f"target 'cri' cannot hold %{value.name}"
-        self.problems.add("NMC-C001", what, where=", ".join(value.origin), why=why, hint=hint)
-
-    def _placeholder(self, value: Value) -> None:
-        """Stands for a refused train, so that what follows it is looked at too; the graph is not used."""
-        stand_in = self.target.add_input(value.name, value.type.with_dtype("i64"))
-        self.integers.trains.setdefault(id(value), (stand_in, np.ones((1,) * value.type.rank)))
+            self.refusals.guard(value, self._output, name, value)
+        self.refusals.raise_if_any()
 
     def _input(self, value: Value) -> None:
         """Codes of INPUT_BITS bits over the calibrated range, which is widened to hold 0."""

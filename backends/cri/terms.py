@@ -4,8 +4,9 @@ A neuron adds up weighted spikes, so what an activation (relu, clip) or an outpu
 
     constant + Σ scale · L(train)         L one convolution, dense layer, pool or plain connection
 
-where a train is a network input, an activation or a max_pool of trains, moved about by reshapes, pads and concats.
-This pass gets there with rewrites that keep the network's numbers:
+where a train is a network input, an activation or a max_pool of trains, moved about by reshapes, pads and concats; in
+a spiking network it is an input, the result of spiking neurons or what one was in the step before. This pass gets there
+with rewrites that keep the network's numbers:
 
     relu(max_pool(x))      → max_pool(relu(x))           activations first; the same through reshape, concat, …
     L(a + b)               → L(a) + L'(b)                L' has no bias; L'(constant) is a constant
@@ -13,6 +14,10 @@ This pass gets there with rewrites that keep the network's numbers:
     concat(a + b, c)       → concat(a, c) + concat(b, 0)
     L(v), v itself linear  → L(relu(v) − relu(−v))       only non-negative values travel as spikes
     max_pool(v), v ≥ 0     → max_pool(relu(v))
+
+In spiking networks neurons stay where they are and no relu is added; what sums up over time goes last (`sums`), what
+is carried to the next step are spikes (`states`), and dense layers behind one another are multiplied
+(`layers_in_layers`).
 """
 
 from __future__ import annotations
@@ -24,51 +29,17 @@ import numpy as np
 
 from ...compiler.analysis.sign import is_nonnegative
 from ...compiler.ir import Graph, Node, Value
-from ...compiler.ir.ops import (
-    Add,
-    AvgPool,
-    Clip,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dense,
-    MaxPool,
-    Mean,
-    Mul,
-    Pad,
-    Relu,
-    Reshape,
-    Slice,
-    Transpose,
-)
+from ...compiler.ir.ops import Add, Concat, Conv, Dense, MaxPool, Mul, Pad, Relu
 from ...compiler.ir.ops.base import Array
 from ...compiler.passes.base import Context, Pass, apply_rules
+from ...compiler.passes.canonicalize import pad_by_concat
+from .layers_in_layers import dense_of_concat, dense_of_dense
+from .signed import has_weighted_term, split_signed
+from .states import spikes_in_states
+from .sums import sums_last
+from .trains import ACTIVATION, MOVES, POOLED, WEIGHTED, is_train
 
 NAME = "cri-terms"
-MOVES = (Reshape, Transpose, Pad, Slice)
-WEIGHTED = (Conv, ConvTranspose, Dense)
-POOLED = (AvgPool, Mean)
-ACTIVATION = (Relu, Clip)
-
-
-def is_train(value: Value) -> bool:
-    """Is every element an element of a spike train (or 0)?"""
-    node = value.producer
-    if node is None:
-        return not value.is_constant
-    if isinstance(node.op, Concat):
-        return all(operand is not None and is_train(operand) for operand in node.operands)
-    return isinstance(node.op, ACTIVATION) or (isinstance(node.op, (*MOVES, MaxPool)) and is_train(node.x))
-
-
-def is_pooled_train(value: Value) -> bool:
-    """A train, or averages over trains moved about: what a weighted layer may read."""
-    node = value.producer
-    if node is None or is_train(value):
-        return not value.is_constant
-    if isinstance(node.op, Concat):
-        return all(operand is not None and is_pooled_train(operand) for operand in node.operands)
-    return isinstance(node.op, (*MOVES, *POOLED)) and is_pooled_train(node.x)
 
 
 # --- rules ---
@@ -132,25 +103,21 @@ def _broadcasts(node: Node) -> bool:
 
 def distribute_add(graph: Graph, node: Node, context: Context) -> bool:
     """L(a + b) → L(a) + L'(b), unless a + b holds weighted layers that L would follow (split_signed takes those)."""
+    if isinstance(node.op, WEIGHTED) and has_weighted_term(node.x):
+        return False
+    return distribute_to_all(graph, node, context)
+
+
+def distribute_to_all(graph: Graph, node: Node, context: Context) -> bool:
+    """L(a + b) → L(a) + L'(b)."""
     add = node.x.producer
     if not _linear(node.op) or add is None or not isinstance(add.op, Add) or _broadcasts(add):
-        return False
-    if isinstance(node.op, WEIGHTED) and _has_weighted_term(add.result):
         return False
     a, b = (_full(graph, value, add.result) for value in add.operands if value is not None)
     name = node.result.name
     first = _apply(graph, node, a, f"{name}.a", bias=True)
     graph.rewrite(node, Add(), first, _apply(graph, node, b, f"{name}.b", bias=False))
     return True
-
-
-def _has_weighted_term(value: Value) -> bool:
-    node = value.producer
-    if node is None:
-        return False
-    if isinstance(node.op, (Add, Mul, Concat, *MOVES, *POOLED)):
-        return any(operand is not None and _has_weighted_term(operand) for operand in node.operands)
-    return isinstance(node.op, WEIGHTED)
 
 
 def _per_input_channel(factor: Array, node: Node) -> Array | None:
@@ -209,6 +176,8 @@ def concat_of_sums(graph: Graph, node: Node, context: Context) -> bool:
         inner = None if operand is None else operand.producer
         if inner is None or not isinstance(inner.op, Add | Mul) or _broadcasts(inner):
             continue
+        if isinstance(inner.op, Mul) and all(v is not None and not v.is_constant for v in inner.operands):
+            continue
         neutral = 0.0 if isinstance(inner.op, Add) else 1.0
         first, second = list(node.operands), [_constant_like(graph, v, neutral) for v in node.operands]
         first[index] = _full(graph, inner.operands[0], inner.result) if inner.operands[0] is not None else None
@@ -231,57 +200,35 @@ def _constant_like(graph: Graph, value: Value | None, number: float) -> Value | 
     return graph.constant(f"{value.name}.fill", np.full(value.type.shape, number, np.float32), value.type.axes)
 
 
-def split_signed(graph: Graph, node: Node, context: Context) -> bool:
-    """A weighted layer on another one's result v reads relu(v) − relu(−v) instead: two populations of neurons."""
-    if not isinstance(node.op, WEIGHTED):
-        return False
-    reader, index = node, 0
-    while (inner := _next_reader(reader, index)) is not None:
-        reader, index = inner
-    value = reader.operands[index]
-    if value is None or value.producer is None or not _has_weighted_term(value):
-        return False
-    name, origin = value.name, value.origin
-    plus = graph.add(Relu(), value, name=f"{name}.plus", origin=origin, before=reader)
-    minus_one = graph.constant(f"{name}.minus_one", np.full((1,) * value.type.rank, -1.0, np.float32))
-    negated = graph.add(Mul(), value, minus_one, name=f"{name}.negated", origin=origin, before=reader)
-    minus = graph.add(Relu(), negated, name=f"{name}.minus", origin=origin, before=reader)
-    back = graph.add(Mul(), minus, minus_one, name=f"{name}.minus.negated", origin=origin, before=reader)
-    signed = graph.add(Add(), plus, back, name=f"{name}.signed", origin=origin, before=reader)
-    graph.set_operands(reader, tuple(signed if i == index else v for i, v in enumerate(reader.operands)))
-    context.warnings.append(
-        f"%{name} has no activation and feeds another layer: it travels as two trains of levels, one for each sign"
-    )
-    return True
-
-
-def _next_reader(reader: Node, index: int) -> tuple[Node, int] | None:
-    """One step from a layer towards the linear value it reads, through moves, pools and concats."""
-    value = reader.operands[index]
-    node = None if value is None else value.producer
-    if node is None or not isinstance(node.op, (*MOVES, *POOLED, Concat)):
-        return None
-    weighted = [i for i, v in enumerate(node.operands) if v is not None and _has_weighted_term(v)]
-    return (node, weighted[0]) if weighted else None
-
-
 RULES = (
     activation_first,
     relu_under_max_pool,
     distribute_mul,
     distribute_add,
     concat_of_sums,
+    pad_by_concat,
     split_signed,
+)
+SPIKING_RULES = (
+    sums_last,
+    distribute_mul,
+    distribute_to_all,
+    concat_of_sums,
+    pad_by_concat,
+    dense_of_dense,
+    dense_of_concat,
 )
 
 
 @dataclass(frozen=True)
 class CriTerms(Pass):
-    """Bring every activation's input into the form constant + Σ scale · layer(train)."""
+    """Bring the input of every activation or neuron into the form constant + Σ scale · layer(train)."""
 
     name: ClassVar[str] = NAME
     takes: ClassVar[tuple[str, ...]] = ("affine",)
     gives: ClassVar[str] = "terms"
 
     def run(self, graph: Graph, context: Context) -> int:
-        return apply_rules(graph, context, RULES)
+        if not graph.stepped:
+            return apply_rules(graph, context, RULES)
+        return spikes_in_states(graph) + apply_rules(graph, context, SPIKING_RULES)

@@ -13,7 +13,7 @@ small template, written once per position.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -196,6 +196,14 @@ class Fan:
         if size.max(initial=0) <= most.min(initial=INT16):
             return 0
         return sum(int(self._count(size > bound, len(most))[most == bound].sum()) for bound in np.unique(most))
+
+    def highest(self) -> int:
+        """The highest source, -1 where there is none."""
+        return int(self.source.max(initial=-1))
+
+    def renumbered(self, offset: int) -> Fan:
+        """Source s becomes source s + offset."""
+        return replace(self, source=np.where(self.source >= 0, self.source + offset, -1))
 
     def largest(self) -> int:
         size, columns = np.abs(self.kernel.astype(np.int64)), int(self.source.max()) + 1

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..common import Output, nmc_command, progress_bar
+from ..nir import nir_options, take_nir
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -40,15 +41,18 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
 @click.option("--profile", help="cri: build of the machine, e.g. sim or hw2024.")
-@click.option("--timesteps", type=int, help="cri: levels of an activation and timesteps of its spike train.")
+@click.option("--timesteps", type=int, help="cri: T; of a network of activations also their levels.")
 @click.option("--ranges", help="How calibration gives ranges: minmax, percentile or mse.")
 @click.option("--readout", help="cri: potential (exact integers) or count (spike counts).")
 @click.option("--device", help="akida: device whose limits the program must keep, e.g. TwoNodesIPv2.")
 @click.option("--causal", help="akida: delay (layers that look ahead make outputs late) or strict (refuse them).")
-@click.option("--weight-bits", type=int, help="akida: 8 or 4.")
+@click.option("--weight-bits", type=int, help="akida: 8 or 4. cri: 2 to 8, for spiking networks to 16.")
+@click.option("--input-bits", type=int, help="cri, spiking networks: bits of an input's codes, 1 to 8.")
+@click.option("--leak", help="cri, spiking networks: nearest (warn where a leak is not exact) or exact (refuse it).")
 @click.option("--activation-bits", type=int, help="akida: 8 or 4.")
 @click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps) or off.")
 @click.option("--bias-correction", help="akida: auto (biases make up for mean errors) or off.")
+@nir_options
 @click.option("--passes", help="A pipeline instead of the target's own, e.g. 'canonicalize,fold-batch-norm,…'.")
 @click.option("--verify-each", is_flag=True, help="Compare the network's numbers before and after each pass.")
 @click.option(
@@ -71,7 +75,7 @@ def command(
 ) -> None:
     """Compile MODEL to a program for a target.
 
-    MODEL is a file (.onnx, .pt2), or PyTorch code that makes the network: path/to/file.py:factory or
+    MODEL is a file (.onnx, .pt2, .nir), or PyTorch code that makes the network: path/to/file.py:factory or
     package.module:factory. That code is run; factory() returns a torch.nn.Module, and --input-shape is needed.
     """
     from ...compiler import compile_verbose
@@ -85,6 +89,7 @@ def command(
     start = time.perf_counter()
     samples = None if calibration is None else read_arrays(calibration)
     manager = Manager(verify_each, None, dump_ir, print_after, lambda text: click.echo(text, err=out.as_json))
+    nir = take_nir(options)
     given = {name: value for name, value in options.items() if value is not None}
     with progress_bar(not (out.quiet or out.as_json), "quantizing") as progress:
         result = compile_verbose(
@@ -92,6 +97,7 @@ def command(
             target,
             input_shapes=shapes,
             state_dict=state_dict,
+            nir=nir,
             calibration=samples,
             passes=passes,
             manager=manager,

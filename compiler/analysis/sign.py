@@ -5,7 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir.graph import Value
-from ..ir.ops import Add, AvgPool, Clip, Concat, MaxPool, Mean, Mul, Pad, Relu, Reshape, Slice, Transpose
+from ..ir.ops import (
+    Add,
+    AvgPool,
+    Clip,
+    Concat,
+    Lif,
+    MaxPool,
+    Mean,
+    Mul,
+    Pad,
+    Relu,
+    Reshape,
+    Slice,
+    Threshold,
+    Transpose,
+)
 
 _KEEPS_SIGN = (AvgPool, Concat, MaxPool, Mean, Reshape, Slice, Transpose, Add, Mul)
 
@@ -18,7 +33,7 @@ def is_nonnegative(value: Value) -> bool:
     if node is None:
         return False
     op = node.op
-    if isinstance(op, Relu):
+    if isinstance(op, Relu | Lif | Threshold):
         return True
     if isinstance(op, Clip):
         return (op.low is not None and op.low >= 0) or ((op.high is None or op.high >= 0) and is_nonnegative(node.x))

@@ -15,10 +15,15 @@ from .ops.temporal import Stateful
 
 Visit = Callable[[str, Array], object]
 
+DEFAULT_STEPS = 16  # timesteps of a spiking network that does not say how many it takes
+
 
 def steps_of(graph: Graph) -> int:
-    """Timesteps that the timings of a frame graph are made for; 1 where every input is held."""
-    return max((graph.timing[value.name].length for value in graph.inputs), default=1)
+    """Timesteps that the timings of a frame graph are made for; where every input is held, until the last output."""
+    timed = [graph.timing[value.name] for value in graph.inputs]
+    if any(timing.axis >= 0 for timing in timed):
+        return max(timing.length for timing in timed)
+    return max((graph.timing[name].last + 1 for name in graph.outputs), default=1)
 
 
 def stretched(graph: Graph, steps: int) -> dict[str, Timing]:
