@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .arith import Ints
-from .encode import Array, Bools, bit_planes, check_inputs, codes, control_axons, read_out
-from .program.cri import CriProgram
+from .encode import Array, Bools, check_inputs, codes, step_axons
+from .program.cri import CriProgram, Population
 from .program.cri_check import validate
 from .program.diagnostics import bad_file
+from .program.retime import retime
+from .recording import Recording, traced_populations, traced_shape
 from .reference.cri import CriMachine
 from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
 
@@ -57,15 +59,18 @@ class CriSession:
     ) -> Result:
         """Run every sample from potential 0 through all timesteps.
 
-        inputs    (samples, *shape) by input name, or one array where the program has one input; NMC-R004 to R007
-        trace     also keep spike counts and last potentials of every population
+        inputs    (samples, *shape) by input name, or one array where the program has one input; NMC-R004 to R007.
+                  Trains for a spiking network may have any number of timesteps (samples, T, …); all have the same
+        trace     also keep spike counts and last potentials of every population; of a spiking network spikes step by
+                  step, aligned: row t of a population is what it did in step t of the source network
         batch     samples that run together (the result does not depend on it)
         progress  called with (samples done, samples in all) after each batch
         """
-        arrays = check_inputs(self.program.inputs, inputs)
+        program = _timed(self.program, inputs)
+        arrays = check_inputs(program.inputs, inputs)
         samples = len(next(iter(arrays.values()))) if arrays else 1
-        size = _batch_size(self.program) if batch is None else batch
-        run = _Run(self.program, samples, trace)
+        size = _batch_size(program) if batch is None else batch
+        run = _Run(program, samples, trace)
         for low, count, part in in_batches(arrays, samples, size, progress):
             run.add(low, part, self._build(self.program, count))
         return run.result
@@ -78,7 +83,6 @@ class _Run:
         self.program = program
         outputs = {r.name: np.zeros((samples, *r.shape), np.float32) for r in program.readouts}
         integers = {r.name: np.zeros((samples, *r.shape), np.int64) for r in program.readouts}
-        traced = program.populations if trace else ()
         counters = {
             "samples": samples,
             "steps": program.steps,
@@ -88,23 +92,27 @@ class _Run:
             "input_clipped": 0,
             "out_of_range": 0,
         }
-        spikes, potentials = ({p.name: np.zeros((samples, *p.shape), np.int64) for p in traced} for _ in range(2))
+        self.traced = traced_populations(program) if trace else ()
+        spikes = {p.name: np.zeros((samples, *traced_shape(program, p)), np.int64) for p in self.traced}
+        self.potentials = program.populations if trace else ()
+        potentials = {p.name: np.zeros((samples, *p.shape), np.int64) for p in self.potentials}
         self.result = Result(outputs, integers, counters, spikes, potentials)
 
     def add(self, low: int, part: dict[str, Array], machine: CriMachine) -> None:
         """Run one batch, the samples from `low` on."""
-        spikes, clipped = _advance(self.program, part, machine)
+        seen, clipped = _advance(self.program, part, machine, self.traced)
         rows = slice(low, low + machine.batch)
-        self._count(machine, spikes, clipped)
-        potentials = machine.potentials
+        self._count(machine, seen.spikes, clipped)
         for readout in self.program.readouts:
-            integers = read_out(readout, spikes, potentials)
+            integers = seen.output(readout)
+            made = integers * readout.scale.reshape(readout.row_shape)
             self.result.integers[readout.name][rows] = integers
-            self.result.outputs[readout.name][rows] = integers * readout.scale.reshape(readout.shape)
-        for p in self.program.populations if self.result.trace else ():
-            shape = (machine.batch, *p.shape)
-            self.result.trace[p.name][rows] = spikes[:, p.first : p.stop].reshape(shape)
-            self.result.potentials[p.name][rows] = potentials[:, p.first : p.stop].reshape(shape)
+            self.result.outputs[readout.name][rows] = made / readout.rows if readout.mean else made
+        for p in self.traced:
+            self.result.trace[p.name][rows] = seen.trace(p)
+        for p in self.potentials:
+            potentials = machine.read(np.arange(p.first, p.stop))
+            self.result.potentials[p.name][rows] = potentials.reshape(machine.batch, *p.shape)
 
     def _count(self, machine: CriMachine, spikes: Ints, clipped: int) -> None:
         counters = self.result.counters
@@ -116,22 +124,33 @@ class _Run:
             counters["spikes_per_population"][p.name] += int(spikes[:, p.first : p.stop].sum())
 
 
-def _advance(program: CriProgram, part: dict[str, Array], machine: CriMachine) -> tuple[Ints, int]:
-    """All timesteps of one batch: spike counts int64 [batch, n], and how many input values were clipped."""
-    spikes = np.zeros((machine.batch, len(program.neuron_model)), np.int64)
+def _advance(
+    program: CriProgram, part: dict[str, Array], machine: CriMachine, traced: Sequence[Population]
+) -> tuple[Recording, int]:
+    """All timesteps of one batch: what was recorded, and how many input values were clipped."""
+    seen = Recording(program, machine.batch, traced)
+    coded = {entry.name: codes(entry, part[entry.name]) for entry in program.inputs}
+    given = {name: code for name, (code, _) in coded.items()}
     axons = np.zeros((machine.batch, program.axons.sources), np.bool_)
-    clipped = 0
     for step in range(program.steps):
         axons[:] = False
-        control_axons(program.schedule, step, axons)
-        for entry in program.inputs:
-            if step in entry.steps:
-                given = part[entry.name]
-                code, out = codes(entry, given[:, entry.steps.index(step)] if entry.every else given)
-                axons[:, entry.first : entry.first + entry.axons] |= bit_planes(entry, code)
-                clipped += out
-        spikes += machine.step(axons)
-    return spikes, clipped
+        step_axons(program, step, given, axons)
+        seen.see(step, machine.step(axons), machine)
+    return seen, sum(clipped for _, clipped in coded.values())
+
+
+def _timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> CriProgram:
+    """A spiking program with as many timesteps as its trains have here, where they are trains of one length at all."""
+    trains = {entry.name: entry for entry in program.inputs if entry.every}
+    if not program.timesteps or not trains:
+        return program
+    named = inputs if isinstance(inputs, Mapping) else dict.fromkeys(trains, inputs)
+    try:
+        shapes = [np.shape(named[name]) for name in trains]
+    except (KeyError, ValueError):
+        return program  # a name is wrong or a list uneven: check_inputs says it
+    lengths = {shape[1] if len(shape) > 1 else 0 for shape in shapes}
+    return retime(program, lengths.pop()) if len(lengths) == 1 and lengths != {0} else program
 
 
 def _batch_size(program: CriProgram) -> int:

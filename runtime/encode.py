@@ -1,4 +1,4 @@
-"""The host's side of a run: checks and quantization of inputs; for CRI input codes to axons, neurons to outputs."""
+"""The host's side of a run: checks and quantization of inputs; for CRI input codes to axons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import arith
 from .arith import Ints
-from .program.cri import Input, Phase, Readout
+from .program.cri import CriProgram, Input, Phase
 from .program.diagnostics import NmcError, bad_file
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -96,14 +96,18 @@ def bit_planes(entry: Input, code: Ints) -> Bools:
     return bits.astype(np.bool_).reshape(len(code), entry.axons)
 
 
+def step_axons(program: CriProgram, step: int, codes: Mapping[str, Ints], axons: Bools) -> None:
+    """Switch on, in bool [samples, axons], all axons that fire in this timestep; `codes` by input (samples, *shape)."""
+    control_axons(program.schedule, step, axons)
+    for entry in program.inputs:
+        if step in entry.steps:
+            code = codes[entry.name]
+            row = code[:, entry.steps.index(step)] if entry.every else code
+            axons[:, entry.first : entry.first + entry.axons] |= bit_planes(entry, row)
+
+
 def control_axons(schedule: Sequence[Phase], step: int, axons: Bools) -> None:
     """Switch on, in bool [samples, axons], the control axons that fire in this timestep."""
     for phase in schedule:
         if phase.start <= step <= phase.stop and (step - phase.start) % phase.period == 0:
             axons[:, phase.first : phase.first + phase.count] = True
-
-
-def read_out(readout: Readout, spikes: Ints, potentials: Ints) -> Ints:
-    """The integers of one output, int64 (samples, *shape), from spike counts and last potentials, both [samples, n]."""
-    source = potentials if readout.kind == "potential" else spikes
-    return (source[:, readout.neuron] + readout.offset).reshape(len(source), *readout.shape)

@@ -29,11 +29,13 @@ Model = Callable[[Mapping[str, Array]], Mapping[str, ArrayLike]]
 
 @dataclass(frozen=True)
 class ScoreOutput:
-    """An output of class scores: its shape for one sample, and its timing."""
+    """An output of class scores: its shape for one sample, and its timing. `summed`: the class with the largest sum
+    over all timesteps is the answer, as with the spikes of a spiking network."""
 
     name: str
     shape: tuple[int, ...]
     timing: Timing
+    summed: bool = False
 
     @property
     def classes(self) -> int:
@@ -55,7 +57,8 @@ class Evaluation:
     names      the classes' names by index, () where they have none
     rules      the rules of decision; the first is the usual one:
                of an output with a time axis `smoothed` (largest probability of the last frame, smoothed over the frames
-               by `classify.Smoother`) and `last_frame` (largest score there), of any other `largest` (largest score)
+               by `classify.Smoother`) and `last_frame` (largest score there), of any other `largest` (largest score);
+               of a spiking network's output with a time axis `sum` (largest sum over all timesteps: most spikes)
     program    by rule, float64 (n, classes): the numbers of which the largest decides
     model      the same of the float model; None where there was none
     edges      elements of the output that may differ from the source model's before any rounding (docs/video.md)
@@ -133,7 +136,8 @@ def score_output(program: AkidaProgram | CriProgram, name: str | None = None) ->
     if isinstance(program, AkidaProgram):
         outputs = {o.name: ScoreOutput(o.name, o.shape, o.timing) for o in program.outputs}
     else:
-        outputs = {r.name: ScoreOutput(r.name, r.shape, AT_ONCE) for r in program.readouts}
+        trains = {True: Timing(0, length=program.timesteps, axis=1), False: AT_ONCE}
+        outputs = {r.name: ScoreOutput(r.name, r.shape, trains[r.by_step], r.by_step) for r in program.readouts}
     names = ", ".join(map(repr, outputs))
     if name is None and len(outputs) != 1:
         raise usage(
@@ -151,6 +155,8 @@ def score_output(program: AkidaProgram | CriProgram, name: str | None = None) ->
 
 def _ends(output: ScoreOutput, scores: Floats, decay: float) -> dict[str, Floats]:
     """By rule of decision, what scores (n, frames, classes) end with: (n, classes)."""
+    if output.summed:
+        return {"sum": scores.sum(axis=1)}
     if output.timing.axis <= 0:
         return {"largest": scores[:, -1]}
     return {"smoothed": smooth(scores, decay)[:, -1], "last_frame": scores[:, -1]}

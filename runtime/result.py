@@ -28,7 +28,8 @@ class Result:
     integers    int64 (n, *shape) by output name: what the float values were made of
     counters    totals over all samples; always `samples` n, `input_clipped` (values outside the code range) and
                 `out_of_range` (potentials or buffers that left their width), the others as the session says
-    trace       with trace=True: integers of every layer by name, spike counts or activations
+    trace       with trace=True: integers of every layer by name: activations, spike counts, or, of a spiking network,
+                (n, steps, *shape) spikes step by step
     potentials  with trace=True, CRI: int64 (n, *shape) potentials after the last timestep by population name
     edges       Akida: bool (length,) by name of an output with edge frames, which may differ from the source model's
     """

@@ -90,6 +90,11 @@ def pooled(net: Net, n: Value) -> Value:
     return net.graph.add(Conv((1, 1), ((0, 0), (0, 1)), (1, 1), 3), n, ones, name="pooled")
 
 
+def tiled(net: Net, n: Value) -> Value:
+    weight = net.graph.constant("tiles", net.rng.integers(1, 4, (3, 1, 2, 1)))
+    return net.graph.add(Conv((2, 1), ((0, 0), (0, 0)), (1, 1), 3), n, weight, name="tiled")
+
+
 def up(net: Net, n: Value) -> Value:
     weight = net.graph.constant("up.w", net.rng.integers(-9, 10, (3, 2, 3, 2)))
     op = ConvTranspose((2, 1), ((1, 0), (0, 1)), (1, 2), (1, 0))
@@ -100,7 +105,7 @@ def same(_: Net, v: Value) -> Value:
     return v
 
 
-BEFORE = (same, swapped, cut, padded, flat, doubled, with_input, scaled, pooled, up)
+BEFORE = (same, swapped, cut, padded, flat, doubled, with_input, scaled, pooled, tiled, up)
 AFTER = (same, swapped, cut, padded, flat, twice, beside)
 
 

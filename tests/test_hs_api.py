@@ -78,7 +78,7 @@ def simulate(net: dict[str, Any], steps: list[list[str]]) -> tuple[dict[str, int
     synapses |= {name: dict(entries) for name, (entries, _) in net["connections"].items()}
     for axons in steps:
         fired = [name for name, (_, model) in net["connections"].items() if v[name] >= model[1]]
-        for name, (_, (_, _, shift, leak)) in net["connections"].items():
+        for name, (_, (_, _, shift, leak, _)) in net["connections"].items():
             assert shift == -16
             v[name] += (v[name] > 0) if leak == 63 else 0 if leak == 64 else -(v[name] >> leak)
         for name in fired:
@@ -113,7 +113,7 @@ def test_the_dictionaries_compute_what_the_program_does(digits: Any) -> None:
         ]
         assert [list(spikes.values()), list(potentials.values())] == expected
         fired = [name for name, count in spikes.items() for _ in range(count)]
-        found = load_hs_api.results(loaded, fired, potentials)["logits"]
+        found = load_hs_api.results(loaded, [[name] for name in fired], [potentials])["logits"]
         np.testing.assert_array_equal(found, result.outputs["logits"][i])
 
 
@@ -173,7 +173,7 @@ def test_the_loader_hands_over_to_hs_api(tmp_path: Path, config: bool, profile: 
         "print(len(n['axons']), n['outputs'], n['target'], 'v_thr' in str(n.get('config')), m[0], objects)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path)], capture_output=True, text=True)
-    made = "('LIF_neuron', (1, -16, 63))" if profile == "sim" else "('IF_neuron', (0, -17))"
+    made = "('LIF_neuron', (1, -16, 64))" if profile == "sim" else "('IF_neuron', (0, -17))"
     target = "simpleSim" if profile == "sim" else "CRI"
     names = ["n2:y.0", "n0:hidden.0.0", "n1:hidden.1.0"]
     assert done.stdout == f"11 {names} {target} {config} {made} 1\n", done.stderr
@@ -262,7 +262,7 @@ def test_any_network_comes_through(tmp_path_factory: pytest.TempPathFactory, net
     assert all(dict(loaded.axons[name]) == dict(entries) for name, entries in net["axons"].items())
     for name, (entries, model) in net["connections"].items():
         assert dict(loaded.connections[name][0]) == dict(entries)
-        assert loaded.connections[name][1] == tuple(model[k] for k in ("class", "threshold", "shift", "leak"))
+        assert loaded.connections[name][1][:4] == tuple(model[k] for k in ("class", "threshold", "shift", "leak"))
     assert loaded.outputs == net["outputs"]
     active = np.random.default_rng(seed).random((steps, len(net["axons"]))) < 0.5
     feeds = {"axons": active}

@@ -42,7 +42,7 @@ def test_an_imported_network_keeps_its_names(tmp_path: Path) -> None:
     write_hs_api(program, tmp_path / "net")
     net = load_hs_api.load(tmp_path / "net")
     assert net.axons == {"a": [("x", 3), ("y", -1)], "b": [("x", 4)]}
-    assert net.connections["x"] == ([("x", -2), ("y", 7)], ("LIF_neuron", 5, -16, 64))
+    assert net.connections["x"] == ([("x", -2), ("y", 7)], ("LIF_neuron", 5, -16, 64, False))
     assert net.outputs == ["y", "x"]
     steps = load_hs_api.step_inputs(net, {"axons": [[1, 0], [1, 1]]})
     assert steps == [["a"], ["a", "b"]]

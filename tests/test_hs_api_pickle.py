@@ -166,7 +166,7 @@ def test_equal_models_share_a_slot_and_later_names_are_known(tmp_path: Path) -> 
     assert program.neuron_model.tolist() == [0, 0, 1]
     data["connections"][0] = ([], IF_neuron(threshold=7, shift=-17, soft_reset=True))
     found = refused(lambda: read_hs_api(saved(tmp_path, dumped(data)), profile="hw2024"))
-    assert found == [("F031", "connections/0: soft_reset is 1, which is not modelled")]
+    assert found == [("F031", "connections/0: soft_reset is 1, which profile hw2024 does not have")]
 
 
 def test_shared_and_circular_lists() -> None:

@@ -153,7 +153,8 @@ def test_numpy_scalars_and_strided_arrays_become_plain(tmp_path: Path) -> None:
 
 def test_format_version_1_has_not_changed() -> None:
     """If this fails, files written before are no longer what the same program gives: raise the format version."""
-    assert digest(PROGRAM) == "4e4417b358cae8bcfa710ebd2fe1db07a06a1f32bb3b2763a0135a33363ad4cd"
+    program = unary_program(replace(PROGRAM.profile, no_leak=(2, 63)))  # what it was when the digest was taken
+    assert digest(program) == "4e4417b358cae8bcfa710ebd2fe1db07a06a1f32bb3b2763a0135a33363ad4cd"
 
 
 def test_the_only_metadata_is_canonical_json(tmp_path: Path) -> None:

@@ -44,4 +44,4 @@ def view_of(program: Program) -> View:
 
 def counts(summary: dict[str, Any]) -> str:
     """The numbers of a summary in words: 2,538 neurons, 524 axons, …"""
-    return ", ".join(f"{value:,} {name}" for name, value in summary.items() if isinstance(value, int))
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in summary.items() if isinstance(value, int))

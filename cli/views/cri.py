@@ -6,8 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...runtime.program import CriProgram
+from ...runtime.program import CriProgram, Readout
+from ...runtime.program.cri import BLOCK
 
 
 class CriView:
@@ -18,13 +20,16 @@ class CriView:
 
     def summary(self) -> dict[str, Any]:
         program = self.program
+        network, relays = program.timesteps, sum(p.size for p in program.populations if p.kind == "relay")
         return {
             "target": program.target,
             "profile": program.profile.name,
             "neurons": len(program.neuron_model),
+            **({"relay_neurons": relays} if relays else {}),
             "axons": program.axons.sources,
             "synapses": program.axons.synapses + program.neurons.synapses,
             "timesteps": program.steps,
+            **({"network_steps": network, "drain_steps": program.steps - network} if network else {}),
         }
 
     def inputs(self) -> list[str]:
@@ -45,7 +50,7 @@ class CriView:
             "from neurons": program.neurons.target,
             "from control": program.axons.target[control],
         }
-        found = {name: np.histogram(targets, edges)[0].tolist() for name, targets in arriving.items()}
+        found = {name: _histogram(targets, edges) for name, targets in arriving.items()}
         return [
             {
                 "layer": p.name,
@@ -65,13 +70,33 @@ class CriView:
             f"neuron model: code {m.code}, threshold {m.threshold}, leak {m.leak}, shift {m.shift}"
             for m in self.program.models
         ]
-        return models + [f"output {r.name} {r.shape}: read as {r.kind}" for r in self.program.readouts]
+        return models + [f"output {r.name} {r.shape}: read as {_reading(r)}" for r in self.program.readouts]
 
     def schedule(self) -> list[dict[str, Any]]:
         return [asdict(phase) for phase in self.program.schedule]
 
     def outputs(self) -> list[dict[str, Any]]:
-        return [{"output": r.name, "kind": r.kind, "shape": list(r.shape)} for r in self.program.readouts]
+        return [
+            {"output": r.name, "kind": r.kind, "shape": list(r.shape)}
+            | ({"depth": r.first, "rows": r.rows, "mean": r.mean} if r.rows else {})
+            for r in self.program.readouts
+        ]
+
+
+def _histogram(targets: NDArray[np.int32], edges: list[int]) -> list[int]:
+    """How many targets lie between consecutive edges; counted block by block, there may be tens of millions."""
+    each = np.zeros(edges[-1], np.int64)
+    for low in range(0, len(targets), BLOCK):
+        each += np.bincount(targets[low : low + BLOCK], minlength=edges[-1])
+    return np.diff(np.concatenate([[0], np.cumsum(each)])[edges]).tolist()
+
+
+def _reading(readout: Readout) -> str:
+    """How an output is read, in words."""
+    if not readout.rows:
+        return readout.kind
+    kind = f"mean {readout.kind}" if readout.mean else readout.kind
+    return f"{kind} of {readout.rows} steps, {readout.first} timesteps after the input"
 
 
 def _steps(steps: range) -> str:

@@ -32,6 +32,7 @@ class Profile:
     ann_clears  a model 0 neuron that does not fire is set to 0 (else it leaks like model 2)
     no_leak     (model code, leak) that means "no leak" in this build
     noise_off   the noise shift that means "no noise" in this build
+    soft_reset  whether a neuron may keep V − threshold when it fires
     """
 
     name: str
@@ -42,23 +43,34 @@ class Profile:
     ann_clears: bool
     no_leak: tuple[int, int]
     noise_off: int
+    soft_reset: bool = field(default=False, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, order=True)
 class NeuronModel:
-    """One parameter slot: code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift."""
+    """One parameter slot: code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift.
+
+    A neuron that fires is set to 0, a `soft` one to V − threshold.
+    """
 
     code: int
     threshold: int
     leak: int
     shift: int
+    soft: bool = field(default=False, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
 class Population:
-    """Neurons `first … first+size−1`, one per element of `shape`; kind "unary", "or", "readout" or "plain".
+    """Neurons `first … first+size−1`, one per element of `shape`.
 
-    A unary neuron fires in the last `count` steps of `window` (first, last timestep), 0 ≤ count ≤ `levels`.
+    kind  unary    fires in the last `count` steps of `window` (first, last timestep), 0 ≤ count ≤ `levels`
+          spiking  a neuron of a spiking network: what it does in step t of the source network it does in timestep
+                   window[0] + t, window[0] being the population's depth
+          relay    repeats, one timestep later, spikes that deeper neurons need later
+          or       fires one timestep after any of its sources
+          readout  never fires; its potentials are an output
+          plain    none of these (networks of other tools)
     """
 
     name: str
@@ -84,7 +96,7 @@ class Input:
 
     code = clip(round_half_even(x / scale) + zero_point, 0, 2^bits − 1); a set bit fires its axon in timestep `step`.
     With `every` above 0 the input is a train: the first axis of `shape` is time, and row t fires in timestep
-    step + t · every.
+    step + t · every. With `repeat` above 1 the input is held: it fires in timesteps step … step + repeat − 1.
     """
 
     name: str
@@ -95,6 +107,7 @@ class Input:
     zero_point: int
     step: int = 0
     every: int = field(default=0, metadata=OPTIONAL)
+    repeat: int = field(default=1, metadata=OPTIONAL)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -108,7 +121,7 @@ class Input:
     @property
     def steps(self) -> range:
         """The timesteps in which rows fire, in order."""
-        rows = self.shape[0] if self.every else 1
+        rows = self.shape[0] if self.every else self.repeat
         return range(self.step, self.step + rows * max(self.every, 1), max(self.every, 1))
 
 
@@ -128,8 +141,15 @@ class Phase:
 class Readout:
     """How the host makes one graph output (`shape` per sample) from neurons `neuron[e]`.
 
-    kind "potential": integer = V + offset after the last timestep; kind "count": integer = number of spikes + offset.
-    The float output is integer · scale. All three arrays have one entry per output element, row-major.
+    kind "count"       integer = number of spikes + offset
+         "potential"   integer = V + offset after the last timestep
+         "spikes"      a row for each timestep of the window: integer = 1 where the neuron fired, 0 elsewhere, + offset
+         "potentials"  likewise: integer = V + offset after the timestep
+
+    The window is the whole run, or, with `rows` above 0, timesteps first … first + rows − 1. The first axis of `shape`
+    is time for the last two kinds, unless `mean` is set: then their integer is the sum over the rows. The float output
+    is integer · scale, with `mean` integer · scale / rows. All three arrays have one entry per element of a row,
+    row-major.
     """
 
     name: str
@@ -138,6 +158,19 @@ class Readout:
     neuron: IntArray
     offset: IntArray
     scale: NDArray[np.float64]
+    first: int = field(default=0, metadata=OPTIONAL)
+    rows: int = field(default=0, metadata=OPTIONAL)
+    mean: bool = field(default=False, metadata=OPTIONAL)
+
+    @property
+    def by_step(self) -> bool:
+        """Has the output a time axis?"""
+        return self.kind in ("spikes", "potentials") and not self.mean
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """What is read in one timestep."""
+        return self.shape[1:] if self.by_step else self.shape
 
 
 @dataclass(frozen=True)
@@ -183,3 +216,8 @@ class CriProgram:
     readouts: tuple[Readout, ...]
     steps: int
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def timesteps(self) -> int:
+        """Steps of the source network that a program of a spiking network runs; 0 for other programs."""
+        return max((readout.rows for readout in self.readouts), default=0)

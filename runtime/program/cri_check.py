@@ -15,8 +15,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COMPARES = (">=", ">")
 OVERFLOWS = ("saturate", "wrap")
 LEAKS = ("floor", "floor63", "logical")
-POPULATION_KINDS = ("unary", "or", "readout", "plain")
-READOUT_KINDS = ("potential", "count")
+POPULATION_KINDS = ("unary", "or", "readout", "plain", "spiking", "relay")
+READOUT_KINDS = ("potential", "count", "spikes", "potentials")
 MAX_MODELS = 256  # what the uint8 of neuron_model can name
 MAX_WIDTH = 48  # leaves the int64 of a simulator room for the input sum of one step
 MAX_BITS = 16
@@ -45,7 +45,9 @@ def validate(program: CriProgram) -> None:
     for i, phase in enumerate(program.schedule):
         problems.phase(f"schedule/{i}", phase, axons, program.steps)
     for i, readout in enumerate(program.readouts):
-        problems.readout(f"readouts/{i}", readout, neurons)
+        problems.readout(f"readouts/{i}", readout, neurons, program.steps)
+    windows = {readout.rows for readout in program.readouts} - {0}
+    problems.need(len(windows) <= 1, "F013", "readouts", f"their windows must be equally long, not {sorted(windows)}")
     problems.distinct("inputs", program.inputs)
     problems.distinct("readouts", program.readouts)
     problems.plain_json("provenance", program.provenance)
@@ -94,6 +96,8 @@ class _Problems(Problems):
             -half <= model.threshold < half, "F013", f"{where}/threshold", f"{model.threshold} exceeds {bits} bits"
         )
         self.need(-128 <= model.shift <= 127, "F013", f"{where}/shift", f"must be -128 to 127, not {model.shift}")
+        soft = profile.soft_reset or not model.soft
+        self.need(soft, "F013", f"{where}/soft", f"{profile.name} has no soft reset")
 
     def within(self, where: str, index: Array, count: int, what: str) -> None:
         if index.size:
@@ -133,6 +137,8 @@ class _Problems(Problems):
         self.need(0 <= entry.step < steps, "F012", f"{where}/step", f"must lie within {steps} steps")
         train = entry.every == 0 or (entry.every > 0 and len(entry.shape) > 0)
         self.need(train, "F013", f"{where}/every", f"must be 0, or more where the shape has a time axis: {entry.every}")
+        held = entry.repeat == 1 or (entry.repeat > 1 and entry.every == 0)
+        self.need(held, "F013", f"{where}/repeat", f"must be 1, or more where `every` is 0: {entry.repeat}")
         if self.shape(where, entry.shape) and train:
             last = max(entry.steps, default=entry.step)
             self.need(last < steps, "F012", f"{where}/shape", f"its last row fires in timestep {last} of {steps}")
@@ -146,12 +152,23 @@ class _Problems(Problems):
         self.need(ordered, "F012", where, f"steps {phase.start} to {phase.stop} must lie within {steps} steps")
         self.need(phase.period >= 1, "F013", f"{where}/period", f"must be at least 1, not {phase.period}")
 
-    def readout(self, where: str, readout: Readout, neurons: int) -> None:
+    def readout(self, where: str, readout: Readout, neurons: int, steps: int) -> None:
         kinds = ", ".join(READOUT_KINDS)
         self.need(readout.kind in READOUT_KINDS, "F013", f"{where}/kind", f"must be one of {kinds}")
-        if self.shape(where, readout.shape):
-            size = math.prod(readout.shape)
+        if self.shape(where, readout.shape) and self._window(where, readout, steps):
+            size = math.prod(readout.row_shape)
             lengths = {len(readout.neuron), len(readout.offset), len(readout.scale)}
             self.need(lengths == {size}, "F010", where, f"arrays must have {size} entries, one per output element")
         self.within(f"{where}/neuron", readout.neuron, neurons, "neurons")
         self.need(bool(np.all(np.isfinite(readout.scale))), "F013", f"{where}/scale", "must be finite")
+
+    def _window(self, where: str, readout: Readout, steps: int) -> bool:
+        first, rows = readout.first, readout.rows
+        fits = first >= 0 <= rows and first + rows <= steps and (rows > 0 or first == 0)
+        self.need(fits, "F012", f"{where}/rows", f"{rows} from timestep {first} on must lie within {steps} steps")
+        needed = readout.mean or readout.kind in ("spikes", "potentials")
+        given = self.need(
+            rows > 0 or not needed, "F013", f"{where}/rows", "must be above 0 for a row a timestep or a mean"
+        )
+        time = not readout.by_step or (len(readout.shape) > 0 and readout.shape[0] == rows)
+        return given and self.need(time, "F013", f"{where}/shape", f"its first axis must be time, {rows} rows")

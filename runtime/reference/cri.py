@@ -36,6 +36,10 @@ class CriMachine:
     def batch(self) -> int:
         return len(self._v)
 
+    def read(self, neurons: Ints) -> Ints:
+        """V of some neurons, int64 [batch, len(neurons)]."""
+        return self._v[:, neurons]
+
     @property
     def potentials(self) -> Ints:
         """V, int64 [batch, n]: a copy, and settable from anything that broadcasts to that shape."""

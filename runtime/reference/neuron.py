@@ -17,17 +17,21 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of n neurons, one array [n] each: model code, threshold, leak exponent, noise shift."""
+    """The parameters of n neurons, one array [n] each: model code, threshold, leak exponent, noise shift, and which
+    keep V − threshold when they fire (None: none does)."""
 
     code: Ints
     threshold: Ints
     leak: Ints
     shift: Ints
+    soft: Bools | None = None
 
     @classmethod
     def of(cls, program: CriProgram) -> Parameters:
         slots = np.array([(m.code, m.threshold, m.leak, m.shift) for m in program.models], np.int64).reshape(-1, 4)
-        return cls(*slots[program.neuron_model].T)
+        soft = np.array([m.soft for m in program.models], np.bool_)
+        code, threshold, leak, shift = slots[program.neuron_model].T
+        return cls(code, threshold, leak, shift, soft[program.neuron_model] if soft.any() else None)
 
 
 def fires(v: Ints, threshold: Ints, profile: Profile) -> Bools:
@@ -49,13 +53,15 @@ def leak_term(v: Ints, leak: Ints, profile: Profile) -> Ints:
 
 
 def decay(v: Ints, fired: Bools, parameters: Parameters, profile: Profile) -> Ints:
-    """Potentials [..., n] after reset and leak: 0 where the neuron fired, else what its model keeps."""
+    """Potentials [..., n] after reset and leak: where the neuron fired 0 (soft reset: V − threshold, which does not
+    leak in this timestep), else what its model keeps."""
     kept = v - leak_term(v, parameters.leak, profile)
     if profile.ann_clears:
         kept = np.where(parameters.code == ANN, 0, kept)
     kept = np.where(parameters.code == COUNTER, v + 1, kept)
     kept = np.where(parameters.code == IF, v, kept)
-    return np.where(fired, 0, kept)
+    reset = 0 if parameters.soft is None else np.where(parameters.soft, v - parameters.threshold, 0)
+    return np.where(fired, reset, kept)
 
 
 def fit(v: Ints, profile: Profile) -> tuple[Ints, int]:

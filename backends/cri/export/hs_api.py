@@ -28,7 +28,7 @@ VERSION_KEY = "hs_api_network"
 KEYS = (VERSION_KEY, "digest", "axons", "neurons", "outputs", "program")
 """The keys of network.json."""
 JSON, NPZ, LOADER = "network.json", "network.npz", "load_hs_api.py"
-COUNTER = 1
+COUNTER, IF = 1, 3
 
 
 def write_hs_api(program: CriProgram, path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -39,7 +39,7 @@ def write_hs_api(program: CriProgram, path: str | os.PathLike[str]) -> tuple[Pat
     """
     validate(program)
     _check(program)
-    folder = _folder(path)
+    folder = make_folder(path)
     arrays: Arrays = {}
     fields = records.encode(program, CriProgram, "", arrays)
     made = digest(program)
@@ -69,6 +69,9 @@ def outputs_of(program: CriProgram, neurons: list[Name]) -> list[Name]:
 def _check(program: CriProgram) -> None:
     if any(model.code == COUNTER for model in program.models):
         raise _inexpressible("it has counter neurons (model code 1)", "the API has no class for them", "")
+    if any(model.soft and model.code != IF for model in program.models):
+        why = "the API has it for neurons without a leak only (IF_neuron)"
+        raise _inexpressible("it has neurons with a leak and soft reset", why, "neurons without a leak, or hard reset")
     twice = [
         what for what, table in (("axons", program.axons), ("neurons", program.neurons)) if _repeats(program, table)
     ]
@@ -91,7 +94,8 @@ def _inexpressible(what: str, why: str, hint: str) -> NmcError:
     return unsupported("NMC-F037", f"the network cannot be written for hs_api: {what}", why=why, hint=hint)
 
 
-def _folder(path: str | os.PathLike[str]) -> Path:
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder `path`, made if it is not there. NMC-F014."""
     folder = Path(path)
     try:
         folder.mkdir(exist_ok=True)

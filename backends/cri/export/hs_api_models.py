@@ -6,12 +6,14 @@ from typing import Any
 
 from ....runtime.program.cri import NeuronModel
 from ....runtime.program.cri_check import MAX_MODELS
+from ..target import PROFILES
 from .hs_api_pickle_names import Model
 from .hs_api_problems import Findings, short
 
 CLASSES = {"ANN_neuron": 0, "LIF_neuron": 2, "IF_neuron": 3}
 ALIASES = {"theta": "threshold", "nu": "shift", "Lambda": "leak"}
-NOT_MODELLED = ("refractory_max", "delay_value", "dual_synapse_en", "soft_reset", "soft_reset_en", "shadow_uram_offset")
+NOT_MODELLED = ("refractory_max", "delay_value", "dual_synapse_en", "shadow_uram_offset")
+SOFT = ("soft_reset", "soft_reset_en")
 LEGACY, LEGACY_PROFILE = "legacy_noise_en", "hw_l6_legacy"
 
 
@@ -57,7 +59,8 @@ class ModelReader:
         self._check_extras(where, numbers)
         if self.found.count > before:
             return None
-        return NeuronModel(CLASSES[kind], numbers["threshold"], numbers.get("leak", 0), numbers["shift"])
+        soft = any(numbers.get(name, 0) for name in SOFT)
+        return NeuronModel(CLASSES[kind], numbers["threshold"], numbers.get("leak", 0), numbers["shift"], soft)
 
     def _numbers_of(self, where: str, kind: str, state: dict[Any, Any]) -> dict[str, int]:
         """The attributes under the names of hs_api's main branch, as whole numbers."""
@@ -73,7 +76,7 @@ class ModelReader:
                 given[name] = int(value)
         needed = {"threshold", "shift", "leak"} if kind == "LIF_neuron" else {"threshold", "shift"}
         leaks = {"leak"} if kind != "IF_neuron" else set()
-        known = {"threshold", "shift", *leaks, *NOT_MODELLED, LEGACY}
+        known = {"threshold", "shift", *leaks, *NOT_MODELLED, *SOFT, LEGACY}
         stated = {ALIASES.get(key, key) for key in state}
         for name in sorted(needed - stated):
             self.found.add("F031", f"{where}: the {kind} has no {name}")
@@ -85,5 +88,10 @@ class ModelReader:
         for name in NOT_MODELLED:
             if numbers.get(name, 0):
                 self.found.add("F031", f"{where}: {name} is {numbers[name]}, which is not modelled")
+        for name in SOFT:
+            if numbers.get(name, 0) and not PROFILES[self.profile].soft_reset:
+                self.found.add(
+                    "F031", f"{where}: {name} is {numbers[name]}, which profile {self.profile} does not have"
+                )
         if numbers.get(LEGACY, 0) and self.profile != LEGACY_PROFILE:
             self.found.add("F031", f"{where}: {LEGACY} is set, which is profile {LEGACY_PROFILE}, not {self.profile}")

@@ -6,10 +6,11 @@ Needs Python 3.10 or later and numpy; `cri_network` needs hs_api too.
     network = cri_network(net)
     for axons in step_inputs(net, {"image": image}):
         spikes = network.step(axons)
+
+`results` makes the outputs of what the network did.
 """
 
 import json
-from collections import Counter
 from importlib import import_module
 from inspect import signature
 from itertools import pairwise
@@ -22,12 +23,14 @@ CLASSES = {0: "ANN_neuron", 2: "LIF_neuron", 3: "IF_neuron"}
 
 
 class Model(NamedTuple):
-    """Parameters of a neuron: the class of hs_api and what its constructor takes."""
+    """Parameters of a neuron: the class of hs_api and what its constructor takes. `soft`: keeps V - threshold when it
+    fires, where others are set to 0."""
 
     kind: str
     threshold: int
     shift: int
     leak: int
+    soft: bool = False
 
 
 class Network(NamedTuple):
@@ -49,7 +52,10 @@ def load(folder: str | Path) -> Network:
     if data.get("hs_api_network") != 1 or str(arrays["digest"]) != data["digest"]:
         raise ValueError(f"{folder}: network.json and network.npz belong to different exports, or to a newer format")
     axons, neurons, program = data["axons"], data["neurons"], data["program"]
-    models = [Model(CLASSES[m["code"]], m["threshold"], m["shift"], m["leak"]) for m in program["models"]]
+    models = [
+        Model(CLASSES[m["code"]], m["threshold"], m["shift"], m["leak"], m.get("soft", False))
+        for m in program["models"]
+    ]
     outgoing = zip(neurons, _lists(arrays, "neurons", neurons), arrays["neuron_model"].tolist(), strict=True)
     return Network(
         axons=dict(zip(axons, _lists(arrays, "axons", neurons), strict=True)),
@@ -80,20 +86,32 @@ def step_inputs(net: Network, sample: dict[str, Any]) -> list[list[Any]]:
         code = np.rint(values / entry["scale"]) + entry["zero_point"]
         code = np.clip(code, 0, 2 ** entry["bits"] - 1).astype(np.int64).reshape(-1, 1)
         bits = (code >> np.arange(entry["bits"])) & 1
-        every = entry.get("every", 0)  # above 0 the first axis is time
+        every, repeat = entry.get("every", 0), entry.get("repeat", 1)  # above 0 the first axis is time; held that long
         for row, axons in enumerate(bits.reshape(entry["shape"][0] if every else 1, -1)):
-            steps[entry["step"] + row * every] += (entry["first"] + np.flatnonzero(axons)).tolist()
+            for step in range(entry["step"] + row * every, entry["step"] + row * every + repeat):
+                steps[step] += (entry["first"] + np.flatnonzero(axons)).tolist()
     return [[net.names[0][axon] for axon in sorted(set(step))] for step in steps]
 
 
-def results(net: Network, spikes: Any, potentials: dict[Any, int]) -> dict[str, Any]:
-    """The network's outputs: from all names that fired, step after step, and the potentials after the last step."""
-    counts, made = Counter(spikes), {}
+def results(net: Network, spikes: list[Any], potentials: list[dict[Any, int]]) -> dict[str, Any]:
+    """The network's outputs for one sample: from the names that fired in each timestep, and the potentials after it."""
+    made = {}
     for i, readout in enumerate(net.program["readouts"]):
         neuron, offset, scale = (net.arrays[f"readouts/{i}/{part}"] for part in ("neuron", "offset", "scale"))
-        source = counts if readout["kind"] == "count" else potentials
-        integers = np.array([source[net.names[1][n]] for n in neuron.tolist()], np.int64) + offset
-        made[readout["name"]] = (integers * scale).astype(np.float32).reshape(readout["shape"])
+        names = [net.names[1][n] for n in neuron.tolist()]
+        kind, rows, mean = readout["kind"], readout.get("rows", 0), readout.get("mean", False)
+        first = readout.get("first", 0)
+        window = slice(first, first + rows) if rows else slice(None)
+        if kind in ("count", "spikes"):
+            steps = [[int(name in fired) for name in names] for fired in map(set, spikes[window])]
+        else:
+            steps = [[after[name] for name in names] for after in potentials[window]]
+        if kind == "potential":
+            steps = steps[-1:]
+        seen = np.array(steps, np.int64).reshape(-1, len(names))
+        integers = (seen.sum(axis=0, keepdims=True) if kind == "count" or mean else seen) + offset
+        values = integers * scale / (rows if mean else 1)
+        made[readout["name"]] = values.astype(np.float32).reshape(readout["shape"])
     return made
 
 
@@ -113,6 +131,7 @@ def cri_network(net: Network) -> Any:
 
 
 def _make(classes: Any, model: Model) -> Any:
-    """By position: branches of hs_api name the parameters differently."""
+    """By position: branches of hs_api name the parameters differently. Only IF_neuron has a soft reset."""
     leak = () if model.kind == "IF_neuron" else (model.leak,)
-    return getattr(classes, model.kind)(model.threshold, model.shift, *leak)
+    soft = {"soft_reset": True} if model.soft else {}
+    return getattr(classes, model.kind)(model.threshold, model.shift, *leak, **soft)
