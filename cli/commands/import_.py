@@ -12,13 +12,15 @@ from ..common import Output, nmc_command
 if TYPE_CHECKING:
     from ...runtime.program import Program
 
+ONE_STEP = "samples have 1 timestep, in which no input can cause a spike yet; --steps N gives them more"
+
 
 @nmc_command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<file>.nmc.")
 @click.option("--frames", type=int, help="Akida JSON: frames of a sample, where no host file tells; default 1.")
 @click.option("--profile", help="Network for hs_api: build of the machine it is for; default sim.")
-@click.option("--steps", type=int, help="Network for hs_api: timesteps of a sample; default 1.")
+@click.option("--steps", type=int, help="Network for hs_api or memory image: timesteps of a sample; default 1.")
 def command(
     out: Output, file: Path, output: Path | None, frames: int | None, profile: str | None, steps: int | None
 ) -> None:
@@ -30,12 +32,18 @@ def command(
 
     A network for hs_api: a folder that `nmc export` wrote, JSON, arrays (.npz) or a pickle, which is read as data and
     can run nothing. The input axons, (steps, axons), says by 0 and 1 which axons fire when.
+
+    A memory image: the folder that `nmc export --format hbm` wrote, read word by word.
     """
     from ...backends.cri.export import recognizes
+    from ...backends.cri.image import recognizes_image
     from ...runtime.program import save
     from ..views import counts, view_of
 
-    if recognizes(file):
+    if recognizes_image(file):
+        _refuse("a memory image", frames=frames, profile=profile)
+        program, facts, told, warnings = _image(file, steps)
+    elif recognizes(file):
         _refuse("a network for hs_api", frames=frames)
         program, facts, told, warnings = _hs_api(file, profile, steps)
     else:
@@ -75,8 +83,17 @@ def _hs_api(file: Path, profile: str | None, steps: int | None) -> tuple[Program
     told = "as it was exported" if whole else f"profile {done.program.profile.name}, from {done.source}"
     warnings = list(done.notes)
     if not whole and steps is None:
-        warnings.append("samples have 1 timestep, in which no input can cause a spike yet; --steps N gives them more")
+        warnings.append(ONE_STEP)
     return done.program, {"source": done.source, "notes": list(done.notes)}, told, warnings
+
+
+def _image(folder: Path, steps: int | None) -> tuple[Program, dict[str, Any], str, list[str]]:
+    """The same of a memory image."""
+    from ...backends.cri.image import read_image
+
+    program, notes = read_image(folder, 1 if steps is None else steps)
+    told = f"profile {program.profile.name}, from a memory image"
+    return program, {"source": "hbm", "notes": notes}, told, [*notes, *([ONE_STEP] if steps is None else [])]
 
 
 def _refuse(kind: str, **options: object) -> None:
