@@ -21,10 +21,10 @@ def _cell(name: str, value: Any, before: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _table(layers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Columns and cells of the layer table, without columns that are empty in all rows."""
+def _table(layers: list[dict[str, Any]], title: str = "layer") -> tuple[list[str], list[list[str]]]:
+    """Columns and cells of a table, without columns that are empty in all rows; `title` is the one with the names."""
     names = list(layers[0]) if layers else []
-    before = [None, *(row["layer"] for row in layers)]
+    before = [None, *(row[title] for row in layers)]
     cells = [{name: _cell(name, row[name], last) for name in names} for row, last in zip(layers, before, strict=False)]
     columns = [name for name in names if any(row[name] for row in cells)]
     return columns, [[row[name] for name in columns] for row in cells]
@@ -33,7 +33,8 @@ def _table(layers: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 @nmc_command("inspect")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--schedule", is_flag=True, help="Also show when which control axons fire.")
-def command(out: Output, program: Path, schedule: bool) -> None:
+@click.option("--memory", is_flag=True, help="cri: also show how many rows of a core's memory the synapses take.")
+def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
     """Show what PROGRAM holds: inputs, layers, sizes, readout, and where it came from."""
     from ...runtime import load
     from ..views import counts, view_of
@@ -41,6 +42,7 @@ def command(out: Output, program: Path, schedule: bool) -> None:
     found = load(program)
     view = view_of(found)
     facts, layers, phases = view.summary(), view.layers(), view.schedule()
+    stored = view.memory() if memory else []
 
     def show() -> None:
         profile = f", profile {facts['profile']}" if "profile" in facts else ""
@@ -53,7 +55,16 @@ def command(out: Output, program: Path, schedule: bool) -> None:
             click.echo(line)
         if schedule and phases:
             print_table("schedule", list(phases[0]), [list(phase.values()) for phase in phases])
+        if stored:
+            columns, rows = _table(stored, "sources")
+            print_table("rows of memory", columns, rows)
         click.echo("made by nmc " + found.provenance.get("nmc", "?") + ": " + found.provenance.get("pipeline", ""))
 
-    data = {"layers": layers, "schedule": phases, "outputs": view.outputs(), "provenance": found.provenance}
+    data = {
+        "layers": layers,
+        "schedule": phases,
+        "memory": stored,
+        "outputs": view.outputs(),
+        "provenance": found.provenance,
+    }
     out.result({"program": str(program), **facts, **data}, show)

@@ -32,6 +32,10 @@ class View(Protocol):
         """What the host does when, a row each; empty where it does nothing."""
         ...
 
+    def memory(self) -> list[dict[str, Any]]:
+        """How synapses fill a core's memory, a row for each group of sources; empty where there are none."""
+        ...
+
     def outputs(self) -> list[dict[str, Any]]:
         """A record for each output."""
         ...

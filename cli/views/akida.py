@@ -76,6 +76,9 @@ class AkidaView:
     def schedule(self) -> list[dict[str, Any]]:
         return []
 
+    def memory(self) -> list[dict[str, Any]]:
+        return []
+
     def outputs(self) -> list[dict[str, Any]]:
         return [
             {"output": o.name, "layer": o.layer, "shape": list(o.shape), "timing": asdict(o.timing)}

@@ -75,6 +75,21 @@ class CriView:
     def schedule(self) -> list[dict[str, Any]]:
         return [asdict(phase) for phase in self.program.schedule]
 
+    def memory(self) -> list[dict[str, Any]]:
+        """Rows of memory by source: in the program's order, placed, and the least possible (docs/cri_placement.md)."""
+        from ...backends.cri.placement import natural, place
+        from ...backends.cri.placement.efficiency import SYNAPSE_ROWS, efficiency
+
+        before, after = (efficiency(self.program, make(self.program)) for make in (natural, place))
+        rows = [
+            {"sources": a.name, "synapses": a.entries, "natural": a.rows, "placed": b.rows, "least": b.least}
+            for a, b in zip(before.layers, after.layers, strict=True)
+        ]
+        whole = {"sources": "all", "synapses": sum(row["synapses"] for row in rows)}
+        whole |= {"natural": before.rows, "placed": after.rows, "least": after.least}
+        shares = {name: f"{100 * whole[name] / SYNAPSE_ROWS:.1f}%" for name in ("natural", "placed", "least")}
+        return [*rows, whole, {"sources": "share of a core", "synapses": None, **shares}]
+
     def outputs(self) -> list[dict[str, Any]]:
         return [
             {"output": r.name, "kind": r.kind, "shape": list(r.shape)}
