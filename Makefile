@@ -21,10 +21,12 @@ $(VENV)/.check: $(VENV)/.test
 	$(PIP) -e '.[check]'
 	@touch $@
 
-demo: $(VENV)/.core ## Compile the shipped digit and gesture networks, simulate them on test data, print accuracy
+demo: $(VENV)/.core ## Compile the shipped digit, gesture and event networks, simulate them, print accuracy
 	$(BIN)/python examples/digits/demo.py
 	@echo
 	$(BIN)/python examples/gestures/demo.py
+	@echo
+	$(BIN)/python examples/moving_events/demo.py
 
 test: $(VENV)/.test ## Run all tests
 	$(BIN)/python -m pytest tests -n auto --dist worksteal
@@ -44,6 +46,8 @@ bench: $(VENV)/.test ## Measure compile and simulation times and int8 noise, and
 	$(BIN)/python benchmarks/akida.py
 	$(BIN)/python benchmarks/akida_noise.py
 	$(BIN)/python benchmarks/cri_tables.py
+	$(BIN)/python benchmarks/cri_placement.py
+	$(BIN)/python benchmarks/dvs_table.py
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py
