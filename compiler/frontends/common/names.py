@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_CONTAINERS = "torch.nn.modules.container."
+_LAYERS = ("torch.nn.modules.", "spikingjelly.", "snntorch.")
+_CONTAINERS = ("torch.nn.modules.container.", "spikingjelly.activation_based.layer.container.")
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,12 @@ def readable(name: str) -> str:
 
 
 def module_label(path: str, kind: str, node: str, word: str) -> Label:
-    """The label of an operation `word` that a PyTorch module runs: a layer of PyTorch goes by the module's path alone.
+    """The label of an operation `word` that a PyTorch module runs: a layer of PyTorch or of a spiking library goes by
+    the module's path alone.
 
     kind  the module's class with its package, empty if unknown;  node: name of the operation in the file or trace
     """
-    leaf = not kind or (kind.startswith("torch.nn.modules.") and not kind.startswith(_CONTAINERS))
+    leaf = not kind or (kind.startswith(_LAYERS) and not kind.startswith(_CONTAINERS))
     base = path if leaf and path else f"{path}.{word}"
     return Label(path, kind.rpartition(".")[2], node, readable(base))
 

@@ -6,6 +6,14 @@ trace      module → torch.fx graph whose nodes know their shapes; shapes: what
 export     the same by torch.export, where fx cannot follow `forward`; and `.pt2` files
 importer   walks the nodes: constants are folded, other operations go to their handler (handlers)
 
+Spiking networks of SpikingJelly and snnTorch become frame graphs, of one timestep:
+
+library    which modules are neurons, known by the path of their class; their equations are with the handlers
+containers what a trace follows of containers that loop over time; over_time: the operations that stand for it
+loops      a `forward` that loops over time itself is rolled up
+steps      a trace over all timesteps (T, N, …) becomes that of one (step, step_rules, step_moves, layout)
+states     neurons' states that `forward` takes and returns become states of the graph
+
 torch is imported by these modules and by nothing else of nmc.
 """
 
@@ -47,6 +55,13 @@ def import_network(
     examples: Sequence[Any] | Mapping[str, Any] = (),
 ) -> Imported:
     """The network that a module computes in eval mode; the module is left as it was.
+
+    A module with spiking neurons becomes the frame graph of one timestep, started from the neurons' reset states:
+    - `forward` takes one timestep (N, …): T is DEFAULT_STEPS, and a run may have any other number;
+    - it takes all of them, (T, N, …) or (N, T, …), in SpikingJelly's step_mode 'm' or in a loop over x[t]: its shape
+      is given so, with N = 1;
+    - it takes one image (N, …) and repeats it: the input is held.
+    A result for each timestep has T after the samples; a mean or sum over T is one result a sample, the last step's.
 
     `input_shapes` gives whole shapes (with N = 1) by parameter of `forward`; `examples` are example inputs, whose
     shapes count where none are given. NmcError with all diagnostics at once: a shape is missing (usage), `forward`

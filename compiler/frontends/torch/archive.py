@@ -18,6 +18,7 @@ from ..common.imported import Imported
 from .export import from_program, specialize
 from .importer import Importer
 from .inputs import check_samples_axis, check_shapes
+from .library import is_neuron_path
 from .trace import KeepsState, Traced
 from .where import quiet
 
@@ -104,9 +105,21 @@ def _check_batch(sizes: Mapping[str, tuple[Any, ...]]) -> None:
     errors.raise_if_any()
 
 
+def _check_neurons(program: ExportedProgram, path: Path) -> None:
+    """NmcError NMC-I032 if the program was made from spiking neurons: it has lost the states that they had."""
+    stacks = [(node.meta.get("nn_module_stack") or {}).values() for node in program.graph.nodes]
+    found = {str(where): str(kind) for stack in stacks for where, kind in stack if is_neuron_path(str(kind))}
+    if found:
+        names = ", ".join(f"{where!r} ({kind.rpartition('.')[2]})" for where, kind in found.items())
+        why = f"torch.export drops the states of {names}"
+        hint = "compile the module itself: file.py:factory"
+        raise unsupported("NMC-I032", "the program holds spiking neurons", str(path), why, hint)
+
+
 def read_archive(path: Path, given: Mapping[str, tuple[int, ...]]) -> Imported:
     """See `import_archive`."""
     program = load(path)
+    _check_neurons(program, path)
     sizes = _sizes(program)
     shapes = _shapes(sizes, given)
     _check_batch(sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,16 +13,17 @@ from torch import Tensor, fx
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from ...ir import Graph, TensorType, Value
+from ...ir import Graph, TensorType, Timing, Value
 from ...ir.stages import verify
 from ..common.emit import as_float32, nonfinite
-from ..common.names import Label, Names, module_label
+from ..common.names import Label, Names, module_label, readable
 from ..common.problems import DependsOnRefused, Refusal, Report
 from .axes import letters
 from .call import Call, to_array
-from .handlers import NAMES, handler_of, refused, row_of, word
+from .handlers import NAMES, handler_of, other_neuron, refused, row_of, word
+from .library import neuron_reason
 from .reasons import reason
-from .shapes import STALE, fake_of
+from .shapes import OP, REFUSAL, STALE, fake_of
 from .trace import Traced
 
 REFUSED = object()  # what a refused node would have been
@@ -31,7 +33,8 @@ def _label(node: fx.Node, op: str) -> Label:
     stack = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())
     path, kind = stack[-1]
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-    return module_label(path, kind, node.name, op)
+    label = module_label(path, kind, node.name, op)
+    return replace(label, base=readable(path)) if node.op == "call_module" and path else label
 
 
 def output_names(output: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -62,6 +65,7 @@ class Importer:
         for name, node in self.traced.inputs.items():
             shape = tuple(fake_of(node).shape)
             self.scope[node] = self.graph.add_input(name, TensorType(shape, "f32", letters(node, len(shape))))
+            self._time(name, "held" if name in self.traced.held else "step")
         for node in self.traced.graph.nodes:
             if node.name in self.traced.constants:
                 self.scope[node] = self.traced.constants[node.name]
@@ -99,16 +103,23 @@ class Importer:
                     continue
             if isinstance(found, Value):
                 self.graph.outputs[name] = found
+                self._time(name, self.traced.when.get(item, "held") if isinstance(item, fx.Node) else "held")
             elif found is not REFUSED:
                 why = f"it is of type {type(found).__name__}"
                 self.report.refused(Refusal("NMC-I011", why, "return tensors"), f"output {name!r}", "")
+
+    def _time(self, name: str, when: str) -> None:
+        """When an input or output of a spiking network is there: in every step (a train), in all the same, or last."""
+        if self.traced.steps:
+            train = Timing(0, length=self.traced.steps, axis=1)
+            self.graph.timing[name] = {"step": train, "last": Timing(self.traced.steps - 1)}.get(when, Timing(0))
 
     # --- nodes ---
 
     def _import(self, node: fx.Node) -> Any:
         """The node's value, constant, parts, or REFUSED."""
         module = self.traced.root.get_submodule(str(node.target)) if node.op == "call_module" else None
-        op = word(node) if module is None else type(module).__name__
+        op = node.meta.get(OP) or word(node) if module is None else type(module).__name__
         label = _label(node, op)
         try:
             return self._result(node, Call(self.graph, self.names, label, op, node), module)
@@ -123,6 +134,10 @@ class Importer:
         operands = pytree.tree_leaves((args, kwargs))
         flows = any(isinstance(operand, Value) or operand is REFUSED for operand in operands)
         handler = handler_of(node) if module is None else row_of(module)
+        if flows and module is not None and handler is other_neuron:
+            raise Refusal("NMC-I010", *neuron_reason(module))
+        if refusal := node.meta.get(REFUSAL):
+            raise refusal
         if flows and handler in (None, refused):
             raise self._unknown(call.op)
         if any(operand is REFUSED for operand in operands):

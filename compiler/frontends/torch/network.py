@@ -15,6 +15,9 @@ from .export import export
 from .handlers import row_of
 from .importer import Importer
 from .inputs import forward_shapes
+from .library import is_spiking
+from .states import inner_states
+from .steps import per_step
 from .trace import KeepsState, Traced, trace
 from .where import place, quiet
 
@@ -80,18 +83,26 @@ def _follow(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Traced:
         raise _stateful(error, where) from None
     except Exception as error:  # whatever the user's code raises
         first = error
+        if is_spiking(module):  # torch.export would lose the neurons' states
+            raise _not_followed(module, shapes, first) from None
     try:
         return export(module, shapes)
     except KeepsState as error:
         raise _stateful(error, where) from None
     except Exception as second:
-        given = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
-        why = f"with {given}: {_said(first)}"
-        if type(first) is not type(second):
-            why += f"; torch.export: {_said(second)}"
-        hint = "check --input-shape; `forward` may branch on shapes and settings, but not on the elements of a tensor"
-        where = ", ".join(filter(None, (where, place(first))))
-        raise unsupported("NMC-I032", "`forward` cannot be followed", where, why, hint) from None
+        raise _not_followed(module, shapes, first, second) from None
+
+
+def _not_followed(
+    module: nn.Module, shapes: Mapping[str, tuple[int, ...]], first: Exception, second: Exception | None = None
+) -> Exception:
+    given = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+    why = f"with {given}: {_said(first)}"
+    if second is not None and type(first) is not type(second):
+        why += f"; torch.export: {_said(second)}"
+    hint = "check --input-shape; `forward` may branch on shapes and settings, but not on the elements of a tensor"
+    where = ", ".join(filter(None, (type(module).__name__, place(first))))
+    return unsupported("NMC-I032", "`forward` cannot be followed", where, why, hint)
 
 
 def _stateful(error: KeepsState, where: str) -> Exception:
@@ -106,9 +117,12 @@ def read_module(
     examples: Sequence[Tensor] | Mapping[str, Tensor],
 ) -> Imported:
     """See `import_network`."""
-    shapes = forward_shapes(module, given, examples)
+    shapes = forward_shapes(module, given, examples, trains=is_spiking(module))
     notes = _training_note(module)
     plain = _plain(module, notes)
     with _eval_mode(plain):
         traced = follow(plain, shapes)
+        if is_spiking(plain):
+            traced, about = inner_states(per_step(traced))
+            notes += about
         return Imported(Importer(traced, name).run(), tuple(notes))

@@ -10,8 +10,12 @@ from torch._subclasses import FakeTensorMode
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
+from .library import fake_result
+
 FAKE = "nmc_fake"
 STALE = "nmc_stale"
+OP = "nmc_op"  # what a node is called in the user's model, where it has another target
+REFUSAL = "nmc_refusal"  # why a node has no meaning, see `steps`
 
 
 def fake_of(node: fx.Node) -> Any:
@@ -77,7 +81,9 @@ class Shapes:
             if node.op == "call_method":
                 found = getattr(args[0], str(node.target))(*args[1:], **kwargs)
             elif node.op == "call_module":
-                found = self.root.get_submodule(str(node.target)).forward(*args, **kwargs)
+                module = self.root.get_submodule(str(node.target))
+                found = fake_result(module, args)
+                found = module.forward(*args, **kwargs) if found is None else found
             else:
                 assert callable(node.target)
                 found = node.target(*args, **kwargs)

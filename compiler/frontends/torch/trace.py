@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from .containers import followed
 from .inputs import arguments
+from .library import Unreadable, is_neuron, sealed
 from .shapes import Shapes, fake_of, holds_tensors
 
 
@@ -22,6 +25,10 @@ class Traced:
     inputs     placeholders by public name
     constants  tensors by the name of their node
     output     what the model returns: nodes in tuples, lists and dicts
+    steps      timesteps of a spiking network, whose trace is that of one; 0 for other networks
+    held       names of its inputs that are the same in each step
+    when       what an output is: "step" (another in each), "held" (the same in all), "last" (at the end)
+    resets     paths of neurons that `forward` resets
     """
 
     root: nn.Module
@@ -29,6 +36,10 @@ class Traced:
     inputs: dict[str, fx.Node]
     constants: dict[str, Tensor]
     output: Any
+    steps: int = 0
+    held: set[str] = field(default_factory=set)
+    when: dict[fx.Node, str] = field(default_factory=dict)
+    resets: list[str] = field(default_factory=list)
 
 
 class KeepsState(Exception):
@@ -109,6 +120,8 @@ class Tracer(fx.Tracer):
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, fx.Proxy):
             return a.node
+        if isinstance(a, Unreadable):
+            raise TypeError(f"it reads {a!r}")
         return self._constant(a) if isinstance(a, Tensor) else super().create_arg(a)
 
     def _constant(self, tensor: Tensor) -> fx.Node:
@@ -141,19 +154,27 @@ class Tracer(fx.Tracer):
             self._running = False
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        return forward(*args, **kwargs) if self._running else super().call_module(m, forward, args, kwargs)
+        if self._running:
+            return forward(*args, **kwargs)
+        return super().call_module(m, followed(m, forward), args, kwargs)
 
 
-def _state(root: nn.Module) -> dict[tuple[str, str], tuple[nn.Module, str, Any, int]]:
-    """Every tensor that a module holds, by (path of the module, attribute): its owner, where, itself, its version."""
+def _stores(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where a module holds things: its attributes, and the dicts among them (parameters, buffers, memories)."""
+    yield "", vars(module)
+    yield from ((name, value) for name, value in vars(module).items() if isinstance(value, dict))
+
+
+def _state(root: nn.Module) -> dict[tuple[str, str], tuple[Tensor, int]]:
+    """Every tensor that a module holds, by (path of the module and name, where), and its version. Those of neurons do
+    not count: their states are known."""
     found = {}
     for path, module in root.named_modules():
-        for store in ("__dict__", "_buffers", "_parameters"):
-            held = module.__dict__ if store == "__dict__" else module.__dict__[store]
+        for store, held in _stores(module) if not is_neuron(module) else ():
             for name, value in held.items():
                 if isinstance(value, Tensor):  # which a proxy says it is
                     version = -1 if isinstance(value, fx.Proxy) else value._version
-                    found[f"{path}.{name}".lstrip("."), store] = (module, name, value, version)
+                    found[f"{path}.{name}".lstrip("."), store] = (value, version)
     return found
 
 
@@ -161,37 +182,42 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and torch.equal(a, b)
 
 
-def _restore(root: nn.Module, before: Mapping[Any, tuple[nn.Module, str, Any, int]]) -> list[str]:
-    """Names of the tensors that `forward` stored in a module or changed; what it stored is taken away again."""
+def _changed(root: nn.Module, before: Mapping[Any, tuple[Tensor, int]]) -> list[str]:
+    """Names of the tensors that `forward` stored in a module or changed."""
     changed = []
-    for (path, store), (module, name, value, version) in _state(root).items():
+    for (path, store), (value, version) in _state(root).items():
         old = before.get((path, store))
-        if old is not None and old[2] is value and old[3] == version:
+        if old is not None and old[0] is value and old[1] == version:
             continue
-        traced = isinstance(value, fx.Proxy)
-        if traced or old is None or old[2] is value or not _same(old[2], value):
+        if isinstance(value, fx.Proxy) or old is None or old[0] is value or not _same(old[0], value):
             changed.append(path)  # else it is torch.nn.utils.weight_norm, say, that puts the same weight there again
-        held = module.__dict__ if store == "__dict__" else module.__dict__[store]
-        if old is not None:
-            held[name] = old[2]
-        elif traced:
-            held[name] = None
     return changed
 
 
-def trace(root: nn.Module, shapes: Mapping[str, tuple[int, ...]], is_leaf: Callable[[nn.Module], bool]) -> Traced:
-    """Trace `root` at these input shapes. KeepsState if it has a state; else whatever `forward` raises, which is
-    fx.proxy.TraceError or a TypeError where it looks at elements of a tensor."""
-    tracer = Tracer(is_leaf, shapes)
-    before = _state(root)
+@contextmanager
+def _put_back(root: nn.Module) -> Iterator[None]:
+    """Whatever the modules hold afterwards, they hold what they held before."""
+    saved = [(held, dict(held)) for module in root.modules() for _, held in _stores(module)]
     try:
-        with torch.no_grad():
-            graph = tracer.trace(root)
+        yield
     finally:
-        changed = _restore(root, before)
+        for held, old in saved:
+            if held.keys() != old.keys() or any(held[name] is not value for name, value in old.items()):
+                held.clear()
+                held.update(old)
+
+
+def trace(root: nn.Module, shapes: Mapping[str, tuple[int, ...]], is_leaf: Callable[[nn.Module], bool]) -> Traced:
+    """Trace `root` at these input shapes. KeepsState if it has a state other than that of neurons; else whatever
+    `forward` raises, which is fx.proxy.TraceError or a TypeError where it looks at elements of a tensor."""
+    tracer = Tracer(is_leaf, shapes)
+    with torch.no_grad(), _put_back(root), sealed(root) as resets:
+        before = _state(root)
+        graph = tracer.trace(root)
+        changed = _changed(root, before)
     changed += tracer.sizes.overwritten_constants()
     if changed:
         raise KeepsState(changed)
     output = graph.output_node()
     tracer.sizes.refresh(output)
-    return Traced(root, graph, tracer.inputs, tracer.constants, output.args[0])
+    return Traced(root, graph, tracer.inputs, tracer.constants, output.args[0], resets=resets)

@@ -16,8 +16,10 @@ import torch
 from torch import fx, nn
 from torch._ops import OpOverload
 
+from .. import over_time as marks
 from ..call import Call
-from . import activation, arithmetic, dense, plain, shape, slices, window
+from ..library import changed_methods, is_neuron, is_surrogate, library_class
+from . import activation, arithmetic, dense, over_time, plain, shape, slices, snntorch, spikingjelly, window
 
 Handler = Callable[..., Any]
 
@@ -166,6 +168,14 @@ MODULES: dict[type[nn.Module], Handler] = dict.fromkeys(
     refused,
 )
 
+# Operations over time, by the function of `over_time` that stands for them in a trace.
+_OVER_TIME: dict[Any, Handler] = {
+    marks.mean_over_steps: over_time.mean_over_steps,
+    marks.previous: over_time.previous,
+    marks.remember: over_time.remember,
+    marks.sum_over_steps: over_time.sum_over_steps,
+}
+
 _SPACES: tuple[Any, ...] = (torch, nn.functional, operator)
 _IN_PLACE = {f"i{name}": name for name in ("add", "sub", "mul", "truediv", "pow")}
 # Functions by themselves, so that another library's function of the same name is not taken for PyTorch's.
@@ -197,11 +207,30 @@ def handler_of(node: fx.Node) -> Handler | None:
         return NAMES.get(name)
     if node.target is getattr:
         return shape.attribute
-    return NAMES.get(_FUNCTIONS.get(node.target, ""))
+    return _OVER_TIME.get(node.target) or NAMES.get(_FUNCTIONS.get(node.target, ""))
 
 
 def row_of(module: nn.Module) -> Handler | None:
     """The handler of a module that is a node of its own, by its class or the one whose `forward` it inherits."""
     kinds = [kind for kind in type(module).__mro__ if kind in MODULES]
     inherited = bool(kinds) and type(module).forward is kinds[0].forward and "forward" not in vars(module)
-    return MODULES[kinds[0]] if inherited else None
+    return MODULES[kinds[0]] if inherited else _library_row(module)
+
+
+def other_neuron(call: Call, module: nn.Module, *operands: Any, **named: Any) -> NoReturn:
+    """A neuron that nmc does not know. The importer refuses it by its name."""
+    raise NotImplementedError(call.op)
+
+
+def _library_row(module: nn.Module) -> Handler | None:
+    """The handler of a module of a spiking library; None for those whose `forward` is followed."""
+    base = library_class(module)
+    if base is None:
+        return None
+    if is_surrogate(module):
+        return spikingjelly.surrogate
+    rows = spikingjelly.NEURONS if base.__module__.startswith("spikingjelly.") else snntorch.NEURONS
+    found = rows.get(base.__name__)
+    if found is None or changed_methods(module):
+        return other_neuron if is_neuron(module) else None
+    return found
