@@ -10,14 +10,17 @@ import click
 # name → (what it does, module of cli/commands that holds a click command `command`)
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("Show what keeps a network from running on a target.", "check"),
+    "compare": ("Hold a board's recorded output against a simulation.", "compare"),
     "compile": ("Compile a network to a program for a target.", "compile"),
+    "diff": ("Show what two programs differ in.", "diff"),
     "evaluate": ("Measure how often a program decides as labelled, and as the float model.", "evaluate"),
-    "export": ("Write a program in a format of its target's vendor.", "export"),
+    "export": ("Write a program in a format of its target's vendor, or a network as NIR.", "export"),
     "import": ("Read a vendor's file as a program.", "import_"),
     "inspect": ("Show what a program holds: layers, memory, schedule.", "inspect"),
     "passes": ("List passes with their options, and targets' pipelines.", "passes"),
     "simulate": ("Run a program on inputs, to the bit as the chip would.", "simulate"),
     "targets": ("List targets with their profiles and limits.", "targets"),
+    "verify": ("Compare a program with its float network, layer by layer, and builds bit for bit.", "verify"),
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .calibration import check_samples, synthetic_events, synthetic_samples
 from .diagnostics import Exit, NmcError
-from .frontends import Shapes, import_model
+from .frontends import NirOptions, Shapes, import_model
 from .ir import Graph, print_graph
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
@@ -59,6 +59,7 @@ def transform(
     *,
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
+    nir: NirOptions | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     manager: Manager | None = None,
 ) -> Transformed:
@@ -69,7 +70,7 @@ def transform(
 
     The other arguments are those of `compile_model`; without calibration, passes that measure have nothing to measure.
     """
-    imported = import_model(model, input_shapes, state_dict)
+    imported = import_model(model, input_shapes, state_dict, nir)
     graph = imported.graph.copy()
     context = Context(samples=None if calibration is None else check_samples(graph, calibration))
     context.warnings += imported.notes
@@ -101,6 +102,7 @@ def compile_verbose(
     *,
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
+    nir: NirOptions | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     manager: Manager | None = None,
@@ -114,7 +116,7 @@ def compile_verbose(
     """
     backend = find_target(target)
     settings = make_options(backend, options)
-    source = import_model(model, input_shapes, state_dict)
+    source = import_model(model, input_shapes, state_dict, nir)
     imported = source.graph
     if passes is None:
         check_network(backend, network_kind(imported))
@@ -141,6 +143,7 @@ def compile_verbose(
         "options": asdict(settings),
         "pipeline": print_pipeline(pipeline),
         "calibration": _calibration(calibration is not None, context),
+        **({"import": source.options} if source.options else {}),
     }
     program = backend.lower(graph, settings, context, provenance)
     if isinstance(backend, DeviceTarget) and (found := backend.lint(program, settings.device)):
@@ -164,17 +167,19 @@ def compile_model(
     *,
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
+    nir: NirOptions | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     **options: Any,
 ) -> Any:
     """Compile a network to a program for `target`.
 
-    model         path of an ONNX file (or of a `.pt2` or `.ir` file), PyTorch code as "file.py:factory" or
+    model         path of an ONNX file (or of a `.pt2`, `.nir` or `.ir` file), PyTorch code as "file.py:factory" or
                   "package.module:factory" (which is run), a torch.nn.Module, or an imported graph
     input_shapes  shapes by input name where the file leaves dimensions open, and for PyTorch code and modules, whose
                   inputs are called as the parameters of `forward`, e.g. {"image": (1, 1, 8, 8)}
     state_dict    file of weights (.pt or .safetensors) for PyTorch code
+    nir           discretization of a NIR file (`nmc.compiler.frontends.NirOptions`)
     calibration   typical inputs, shape (samples, *sample shape), by input name or as one array; without it ranges come
                   from synthetic noise and the result is only good for trying out
     passes        a pipeline as text instead of the target's own
@@ -187,6 +192,7 @@ def compile_model(
         target,
         input_shapes=input_shapes,
         state_dict=state_dict,
+        nir=nir,
         calibration=calibration,
         passes=passes,
         **options,

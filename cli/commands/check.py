@@ -11,10 +11,12 @@ import click
 
 from ...runtime.program.diagnostics import Exit, NmcError
 from ..common import Output, nmc_command, print_table
+from ..nir import nir_options, take_nir
 from .compile import parse_shapes
 
 if TYPE_CHECKING:
     from ...compiler import Compilation
+    from ...compiler.frontends import NirOptions
     from ...compiler.target import Target
     from ...runtime.program import Program
 
@@ -33,6 +35,7 @@ Facts = dict[str, Any]
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
+@nir_options
 def command(
     out: Output,
     model: Path,
@@ -41,6 +44,7 @@ def command(
     input_shape: tuple[str, ...],
     state_dict: Path | None,
     profile: str | None,
+    **options: Any,
 ) -> None:
     """Show what keeps MODEL from running on a target; write nothing.
 
@@ -50,9 +54,10 @@ def command(
     """
     from ...compiler.target import DeviceTarget, find_target
 
+    nir = take_nir(options)
     program: Program | None = None
     if model.suffix == ".nmc":
-        if input_shape or state_dict or profile:
+        if input_shape or state_dict or profile or nir:
             raise click.UsageError(f"{model} is a program: it has its shapes, its weights and its profile")
         program, target = _program(model, target)
     elif target is None:
@@ -63,7 +68,7 @@ def command(
     done: Compilation | None = None
     try:
         if program is None:
-            done, program = _compile(model, target, input_shape, state_dict, profile)
+            done, program = _compile(model, target, input_shape, state_dict, profile, nir)
         if isinstance(backend, DeviceTarget) and (found := backend.lint(program, facts["device"])):
             raise NmcError(found, Exit.LIMIT)
     except NmcError as error:
@@ -99,14 +104,19 @@ def _facts(backend: Target, device: str | None) -> Facts:
 
 
 def _compile(
-    model: Path, target: str, input_shape: tuple[str, ...], state_dict: Path | None, profile: str | None
+    model: Path,
+    target: str,
+    input_shape: tuple[str, ...],
+    state_dict: Path | None,
+    profile: str | None,
+    nir: NirOptions | None,
 ) -> tuple[Compilation, Program]:
     """The model compiled with noise for calibration: whether a program fits rarely depends on its ranges."""
     from ...compiler import compile_verbose
     from ...compiler.calibration import synthetic_samples
     from ...compiler.frontends import import_model
 
-    imported = import_model(model, parse_shapes(input_shape), state_dict)
+    imported = import_model(model, parse_shapes(input_shape), state_dict, nir)
     samples = None if imported.graph.stepped else synthetic_samples(imported.graph)[0]
     options: dict[str, Any] = {} if profile is None else {"profile": profile}
     done = compile_verbose(imported.graph, target, calibration=samples, **options)

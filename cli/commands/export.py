@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..common import Output, nmc_command
+from ..nir import nir_options, take_nir, write_network
+from .compile import parse_shapes
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,49 @@ class Format:
 FORMATS: dict[str, Format] = {
     "akida-json": Format("akida", ".akida.json", "backends.akida.export", "write_json", ("akida_version",)),
     "hs-api": Format("cri", ".hs_api", "backends.cri.export", "write_hs_api"),
+    "hbm": Format("cri", ".hbm", "backends.cri.image", "write_image", ("packets",)),
 }
 
 
+NETWORK_FORMAT = "nir"
+
+
 @nmc_command("export")
-@click.argument("program", type=click.Path(path_type=Path))
-@click.option("--format", "name", required=True, type=click.Choice(list(FORMATS)), help="What to write.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json or .hs_api.")
+@click.argument("program", metavar="PROGRAM|MODEL", type=click.Path(path_type=Path))
+@click.option("--format", "name", required=True, type=click.Choice([*FORMATS, NETWORK_FORMAT]), help="What to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json, .hs_api, .hbm or .nir."
+)
 @click.option("--akida-version", metavar="M.m.p", help="Version of the vendor's tools it is for; default 2.19.0.")
-def command(out: Output, program: Path, name: str, output: Path | None, akida_version: str | None) -> None:
-    """Write PROGRAM in a format that its target's vendor reads."""
+@click.option("--packets", is_flag=True, help="Memory image: write packets.txt even if it gets large.")
+@click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="nir: as for `nmc compile`.")
+@click.option("--state-dict", type=click.Path(path_type=Path), help="nir: weights for PyTorch code.")
+@nir_options
+def command(
+    out: Output,
+    program: Path,
+    name: str,
+    output: Path | None,
+    akida_version: str | None,
+    packets: bool,
+    input_shape: tuple[str, ...],
+    state_dict: Path | None,
+    **options: Any,
+) -> None:
+    """Write PROGRAM in a format that its target's vendor reads, or the spiking network MODEL as a NIR file.
+
+    MODEL is what `nmc compile` takes. --dt is then the timestep, in seconds, that the file is written for.
+    """
+    nir = take_nir(options)
+    given = {"akida_version": akida_version, "packets": packets or None}
+    network = {"input_shape": input_shape or None, "state_dict": state_dict, "discretization": nir}
+    other = given if name == NETWORK_FORMAT else network
+    _refuse(name, [option for option, value in other.items() if value is not None])
+    if name == NETWORK_FORMAT:
+        path, notes = write_network(program, output, parse_shapes(input_shape), state_dict, nir)
+        out.warn(notes)
+        _show(out, {"format": name}, (path,))
+        return
     from ...compiler.diagnostics import usage
     from ...runtime import load
 
@@ -45,14 +81,26 @@ def command(out: Output, program: Path, name: str, output: Path | None, akida_ve
         what = f"a program for target {found.target!r} has no export format {name!r}"
         raise usage("NMC-X003", what, str(program), f"it is a format of target {chosen.target!r}", hint)
     write = getattr(import_module(f"...{chosen.module}", __package__), chosen.function)
-    options = {} if akida_version is None else {"akida_version": akida_version}
-    for option in options.keys() - set(chosen.options):
-        raise usage("NMC-X004", f"format {name!r} has no such option", option, hint="leave it out")
-    paths: tuple[Path, ...] = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **options)
+    asked = {option: value for option, value in given.items() if value is not None}
+    _refuse(name, sorted(asked.keys() - set(chosen.options)))
+    paths: tuple[Path, ...] = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **asked)
+    _show(out, {"format": name, "target": found.target}, paths)
+
+
+def _refuse(name: str, options: list[str]) -> None:
+    """NmcError NMC-X004 (usage) if there are options that the format does not have."""
+    from ...compiler.diagnostics import Diagnostic, Exit, NmcError
+
+    if options:
+        what = f"format {name!r} has no such option"
+        raise NmcError([Diagnostic("NMC-X004", what, option, hint="leave it out") for option in options], Exit.USAGE)
+
+
+def _show(out: Output, facts: dict[str, Any], paths: tuple[Path, ...]) -> None:
     files = [{"path": str(path), "bytes": path.stat().st_size} for path in paths]
 
     def show() -> None:
         for file in files:
             click.echo(f"written: {file['path']}, {file['bytes']:,} bytes")
 
-    out.result({"format": name, "target": found.target, "files": files}, show)
+    out.result({**facts, "files": files}, show)

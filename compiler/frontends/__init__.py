@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from ..diagnostics import bad_file, usage
 from ..ir import Graph
 from .common.imported import Imported
+from .nir import NirOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Imported", "Shapes", "import_model", "model_stem", "read_model"]
+__all__ = ["Imported", "NirOptions", "Shapes", "import_model", "model_stem", "read_model"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -41,22 +42,28 @@ def import_model(
     model: str | Path | Graph | nn.Module,
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
+    nir: NirOptions | None = None,
 ) -> Imported:
     """The graph of a model, with notes about what was converted. The model is
 
-    a file        `.onnx`, `.pt2` (of torch.export), or `.ir` (the text form, as --dump-ir and reproducers write it)
+    a file        `.onnx`, `.pt2` (of torch.export), `.nir`, or `.ir` (the text form, as --dump-ir and reproducers
+                  write it)
     code          `file.py:factory` or `package.module:factory`, which is run; factory() returns a torch.nn.Module
     a module      a torch.nn.Module itself
     a graph       in stage `imported`, which is returned as it is
 
     `input_shapes` gives (or overrides) the shapes of inputs by name; PyTorch code needs them. `state_dict` is a file of
-    weights for code. NmcError if the model cannot be read or holds something unsupported: all problems at once.
+    weights for code, `nir` the discretization of a NIR file. NmcError if the model cannot be read or holds something
+    unsupported: all problems at once.
     """
     path = Path(model) if isinstance(model, str | Path) else None
     code = path is not None and _is_code(str(model))
     if state_dict is not None and not code:
         hint = "give the model as file.py:factory"
         raise usage("NMC-I031", "a state dict goes with PyTorch code only", where=str(state_dict), hint=hint)
+    if nir is not None and (path is None or code or path.suffix.lower() != ".nir"):
+        hint = "leave out --dt, --discretization, --reset, --reset-delay, --compare, --start and --synapse"
+        raise usage("NMC-I042", "a discretization goes with NIR files only", where=str(path or "the model"), hint=hint)
     if isinstance(model, Graph):
         return Imported(model)
     if path is None or code:
@@ -69,10 +76,10 @@ def import_model(
                 f"a model is a path, `code:factory`, a graph or a torch.nn.Module, not {type(model).__name__}"
             )
         return import_network(model, input_shapes)  # pyright: ignore[reportArgumentType]
-    return _import_file(path, input_shapes)
+    return _import_file(path, input_shapes, nir)
 
 
-def _import_file(path: Path, input_shapes: Shapes | None) -> Imported:
+def _import_file(path: Path, input_shapes: Shapes | None, discretization: NirOptions | None) -> Imported:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         from .onnx import import_onnx
@@ -82,6 +89,10 @@ def _import_file(path: Path, input_shapes: Shapes | None) -> Imported:
         from .ir_text import read_graph
 
         return Imported(read_graph(path))
+    if suffix == ".nir":
+        from .nir import import_nir
+
+        return import_nir(path, input_shapes, discretization)
     if suffix == ".pt2":
         from .torch import import_archive
 
@@ -91,13 +102,16 @@ def _import_file(path: Path, input_shapes: Shapes | None) -> Imported:
         "NMC-I020",
         f"cannot tell what kind of model {path.name!r} is",
         where=str(path),
-        why=f"its ending {suffix!r} is none of .onnx, .pt2, .ir" if suffix else "it has no ending",
+        why=f"its ending {suffix!r} is none of .onnx, .pt2, .nir, .ir" if suffix else "it has no ending",
         hint=hint.format(name=path.name),
     )
 
 
 def read_model(
-    model: str | Path | nn.Module, input_shapes: Shapes | None = None, state_dict: str | Path | None = None
+    model: str | Path | nn.Module,
+    input_shapes: Shapes | None = None,
+    state_dict: str | Path | None = None,
+    nir: NirOptions | None = None,
 ) -> Graph:
     """The graph of a model alone; see `import_model`."""
-    return import_model(model, input_shapes, state_dict).graph
+    return import_model(model, input_shapes, state_dict, nir).graph

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...ir import Graph
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A verified graph in stage `imported`, and sentences for the user about what was converted on the way."""
+    """A verified graph in stage `imported`, sentences for the user about what was converted on the way, and, where the
+    user chose how to read the model, those `options` for the program's provenance."""
 
     graph: Graph
     notes: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
