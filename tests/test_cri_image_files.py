@@ -25,7 +25,7 @@ from nmc.backends.cri.image import (
     write_image,
 )
 from nmc.backends.cri.image.packets import as_text, load_packets
-from nmc.backends.cri.placement import natural
+from nmc.backends.cri.placement import natural, place
 from nmc.backends.cri.target import PROFILES
 from nmc.cli.main import main
 from nmc.runtime.program import NmcError, load, save
@@ -153,6 +153,8 @@ def test_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (("import", "net.hbm", "--steps", "0"), "NMC-X004", 2),
         (("export", "net.nmc", "--format", "hbm", "--akida-version", "2.19.0"), "NMC-X004", 2),
         (("export", "net.nmc", "--format", "hs-api", "--packets"), "NMC-X004", 2),
+        (("export", "net.nmc", "--format", "hs-api", "--natural-order"), "NMC-X004", 2),
+        (("export", "net.nmc", "--format", "hbm", "--natural-order", "--avoid-defect-rows"), "NMC-X004", 2),
         (("export", "sim.nmc", "--format", "hbm"), "NMC-C020", 3),
         (("export", "net.nmc", "--format", "hbm", "-o", "net.nmc"), "NMC-F014", 4),
         (("import", "nothing.hbm"), "NMC-F001", 4),
@@ -169,6 +171,16 @@ def test_refused_commands(
     write_image(program, "net.hbm")
     found, done = run(*words)
     assert (found, done["errors"][0]["code"]) == (exit_code, code)
+
+
+@pytest.mark.parametrize("flags", [(), ("--natural-order",), ("--avoid-defect-rows",)])
+def test_neurons_are_placed_unless_they_shall_not_be(flags: tuple[str, ...], tmp_path: Path) -> None:
+    program = random_program(4)
+    save(program, tmp_path / "net.nmc")
+    run("export", tmp_path / "net.nmc", "--format", "hbm", "-o", tmp_path / "a.hbm", *flags)
+    made = natural(program) if "--natural-order" in flags else place(program, avoid_defect_rows="--avoid" in str(flags))
+    write_image(program, tmp_path / "b.hbm", made)
+    assert (tmp_path / "a.hbm" / "image.bin").read_bytes() == (tmp_path / "b.hbm" / "image.bin").read_bytes()
 
 
 # --- damage ---

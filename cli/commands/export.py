@@ -28,7 +28,9 @@ class Format:
 FORMATS: dict[str, Format] = {
     "akida-json": Format("akida", ".akida.json", "backends.akida.export", "write_json", ("akida_version",)),
     "hs-api": Format("cri", ".hs_api", "backends.cri.export", "write_hs_api"),
-    "hbm": Format("cri", ".hbm", "backends.cri.image", "write_image", ("packets",)),
+    "hbm": Format(
+        "cri", ".hbm", "backends.cri.image", "write_image", ("packets", "natural_order", "avoid_defect_rows")
+    ),
 }
 
 
@@ -43,6 +45,8 @@ NETWORK_FORMAT = "nir"
 )
 @click.option("--akida-version", metavar="M.m.p", help="Version of the vendor's tools it is for; default 2.19.0.")
 @click.option("--packets", is_flag=True, help="Memory image: write packets.txt even if it gets large.")
+@click.option("--natural-order", is_flag=True, help="Memory image: leave neurons in the program's order.")
+@click.option("--avoid-defect-rows", is_flag=True, help="Memory image: leave rows empty in which spikes get lost.")
 @click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="nir: as for `nmc compile`.")
 @click.option("--state-dict", type=click.Path(path_type=Path), help="nir: weights for PyTorch code.")
 @nir_options
@@ -53,6 +57,8 @@ def command(
     output: Path | None,
     akida_version: str | None,
     packets: bool,
+    natural_order: bool,
+    avoid_defect_rows: bool,
     input_shape: tuple[str, ...],
     state_dict: Path | None,
     **options: Any,
@@ -62,7 +68,8 @@ def command(
     MODEL is what `nmc compile` takes. --dt is then the timestep, in seconds, that the file is written for.
     """
     nir = take_nir(options)
-    given = {"akida_version": akida_version, "packets": packets or None}
+    flags = {"packets": packets, "natural_order": natural_order, "avoid_defect_rows": avoid_defect_rows}
+    given = {"akida_version": akida_version} | {flag: True for flag, set_ in flags.items() if set_}
     network = {"input_shape": input_shape or None, "state_dict": state_dict, "discretization": nir}
     other = given if name == NETWORK_FORMAT else network
     _refuse(name, [option for option, value in other.items() if value is not None])

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ....compiler.diagnostics import usage
 from ....runtime.program.atomic import atomic_write
 from ....runtime.program.cri import CriProgram
 from ....runtime.program.cri_check import validate
 from ....runtime.program.cri_image import CriImage, Words
 from ..export.hs_api import make_folder
-from ..placement.natural import natural
-from ..placement.types import Placement
+from ..placement import Placement, natural, place
 from .encode import encode_image
 from .header import header, to_json
 from .packets import as_text, count_packets, load_packets
@@ -26,18 +26,31 @@ MOST_PACKETS = 1 << 16
 
 
 def write_image(
-    program: CriProgram, path: str | os.PathLike[str], placement: Placement | None = None, packets: bool = False
+    program: CriProgram,
+    path: str | os.PathLike[str],
+    placement: Placement | None = None,
+    *,
+    packets: bool = False,
+    natural_order: bool = False,
+    avoid_defect_rows: bool = False,
 ) -> tuple[Path, ...]:
     """Write the folder `path`; return the paths of its files. Equal programs and placements are equal bytes.
 
-    placement  slots of the neurons, in natural order by default
-    packets    write packets.txt however large it gets; without it only for images of at most MOST_PACKETS packets
+    placement          slots of the neurons; by default those that `place` finds (docs/cri_placement.md)
+    packets            write packets.txt however large it gets; else only for images of at most MOST_PACKETS packets
+    natural_order      leave the neurons in the program's order
+    avoid_defect_rows  leave the rows empty in which neurons lose spikes; not with natural_order
 
     What `encode_image` refuses; NMC-F009 to F013 if the program is inconsistent; NMC-F014 where a file cannot be
     written.
     """
     validate(program)
-    placed = natural(program) if placement is None else placement
+    if natural_order and avoid_defect_rows:
+        raise usage("NMC-X004", "natural order has no empty rows", hint="leave one of both options out")
+    if placement is not None:
+        placed = placement
+    else:
+        placed = natural(program) if natural_order else place(program, avoid_defect_rows=avoid_defect_rows)
     image = encode_image(program, placed)
     folder = make_folder(path)
     contents = _regions(image)
