@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmc.backends.cri.gates import is_binary, products_as_gates
-from nmc.backends.cri.scales import Numbers, choose_scale, integer_threshold, rounding_errors
+from nmc.backends.cri.scales import LARGEST_THRESHOLD, Numbers, choose_scale, integer_threshold, rounding_errors
 from nmc.compiler.ir import evaluate
 from nmc.compiler.ir.ops import Add, Mul, Pad, Threshold
 
@@ -65,7 +65,7 @@ def test_rounded_weights_stay_in_range_and_close(weights: list[float], threshold
     assert scale > 0
     rounded = np.rint(np.asarray(weights) / scale)
     assert np.abs(rounded).max() <= 2 ** (bits - 1) - 1
-    if found.smallest and threshold >= found.smallest:
+    if found.smallest <= threshold <= LARGEST_THRESHOLD * found.smallest:
         finest = threshold / int(threshold / found.smallest)
         errors = [rounding_errors(found, s, threshold).rms for s in (scale, finest)]
         assert errors[0] <= errors[1] * (1 + 1e-6) + 1e-6
