@@ -315,6 +315,9 @@ def test_the_commands_show_depths_and_run_other_lengths(tmp_path: Path) -> None:
     with np.load(tmp_path / "y.npz") as made:
         assert made["spikes"].shape == (2, 8, 4) and made["trace/a"].shape == (2, 8, 3, 3, 3)
         np.testing.assert_array_equal(made["trace/b"], made["spikes.int"])
+        sums = " ".join(f"{count:.3f}" for count in made["spikes"][1].sum(axis=0))
+    assert "spikes: shape (2, 8, 4), sums over its timesteps:\n" in done.output
+    assert f"  1: {sums}  (largest: " in done.output
 
 
 def test_compiling_twice_gives_the_same_bytes() -> None:

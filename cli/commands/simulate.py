@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..common import Output, nmc_command, progress_bar
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 SHOWN_SAMPLES = 5
 SHOWN_ELEMENTS = 10
+
+
+def _show_output(name: str, values: NDArray[np.float32], train: bool) -> None:
+    """The first samples of an output, of one with a timestep on its second axis the sums over them."""
+    import numpy as np
+
+    click.echo(f"{name}: shape {tuple(values.shape)}{', sums over its timesteps:' if train else ''}")
+    for index, sample in enumerate(values[:SHOWN_SAMPLES]):
+        shown = sample.sum(axis=0) if train else sample
+        row = shown.ravel()
+        numbers = " ".join(f"{value:.3f}" for value in row[:SHOWN_ELEMENTS])
+        largest = ", ".join(map(str, np.unravel_index(row.argmax(), shown.shape)))
+        click.echo(f"  {index}: {numbers}{' …' if row.size > SHOWN_ELEMENTS else ''}  (largest: {largest})")
+    if len(values) > SHOWN_SAMPLES:
+        click.echo(f"  … {len(values) - SHOWN_SAMPLES:,} more samples")
 
 
 @nmc_command("simulate")
@@ -24,8 +43,6 @@ SHOWN_ELEMENTS = 10
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
 def command(out: Output, program: Path, source: Path, output: Path | None, engine: str, trace: bool) -> None:
     """Run PROGRAM on samples and print what it answers."""
-    import numpy as np
-
     from ...runtime import Session, load
     from ...runtime.data import read_arrays, write_result
 
@@ -43,15 +60,9 @@ def command(out: Output, program: Path, source: Path, output: Path | None, engin
 
     def show() -> None:
         samples = counters["samples"]
+        trains = {readout.name for readout in getattr(session.program, "readouts", ()) if readout.by_step}
         for name, values in result.outputs.items():
-            click.echo(f"{name}: shape {tuple(values.shape)}")
-            for index, sample in enumerate(values[:SHOWN_SAMPLES]):
-                row = sample.ravel()
-                numbers = " ".join(f"{value:.3f}" for value in row[:SHOWN_ELEMENTS])
-                largest = ", ".join(map(str, np.unravel_index(row.argmax(), sample.shape)))
-                click.echo(f"  {index}: {numbers}{' …' if row.size > SHOWN_ELEMENTS else ''}  (largest: {largest})")
-            if samples > SHOWN_SAMPLES:
-                click.echo(f"  … {samples - SHOWN_SAMPLES:,} more samples")
+            _show_output(name, values, name in trains)
         each = max(samples, 1)
         length, unit = (counters["steps"], "timesteps") if "steps" in counters else (counters["frames"], "frames")
         names = {"spikes": "spikes", "synaptic_events": "synaptic events", "macs": "MACs"}
