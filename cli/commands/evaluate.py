@@ -10,7 +10,8 @@ import click
 from ..common import Output, nmc_command, progress_bar
 
 
-def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """For click: refuse NaN and infinity."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter("must be a finite number", context, parameter)
     return value
@@ -32,14 +33,14 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float | N
 @click.option(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),
-    callback=_finite,
+    callback=finite,
     help="Pixels 0 … 255 are divided by this, for a folder; default 255.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Take the first samples only.")
 @click.option(
     "--decay",
     type=click.FloatRange(0, 1, max_open=True),
-    callback=_finite,
+    callback=finite,
     default=0.8,
     show_default=True,
     help="Of the smoothing over frames.",
