@@ -72,7 +72,7 @@ def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], c
             except Exception as error:
                 if os.environ.get("NMC_TRACEBACK"):
                     raise
-                out.fail(NmcError(_internal(error), Exit.CHECK_FAILED))
+                out.fail(NmcError(internal_error(error), Exit.CHECK_FAILED))
                 sys.exit(int(Exit.CHECK_FAILED))
 
         return run
@@ -80,7 +80,8 @@ def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], c
     return decorate
 
 
-def _internal(error: Exception) -> Diagnostic:
+def internal_error(error: Exception) -> Diagnostic:
+    """What a user is told of an exception that is no NmcError."""
     return Diagnostic(
         "NMC-X001",
         f"internal error: {type(error).__name__}: {error}",
