@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check golden bench docs
+.PHONY: help demo test check golden conformance conformance-page bench docs
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 # One stamp per set of packages; an editable install reads pyproject.toml again when that changes.
 $(VENV)/.core: pyproject.toml
@@ -37,8 +37,15 @@ check: $(VENV)/.check ## Lint, format check, types, and the fast tests (under a 
 	$(BIN)/basedpyright
 	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not slow"
 
-golden: $(VENV)/.test ## Run the golden vectors of the machines through the simulators
+golden: $(VENV)/.test ## Run the golden vectors of the machines, and check the zoo's programs and outputs
 	$(BIN)/python -m pytest tests -m golden
+	$(BIN)/nmc golden check tests/golden_zoo --jobs 2
+
+conformance: $(VENV)/.test ## Run the backend suite of the onnx package, hold it against docs/conformance.md
+	cd tests && ../$(BIN)/python -W ignore -m conformance
+
+conformance-page: $(VENV)/.test ## Rewrite docs/conformance.md
+	cd tests && ../$(BIN)/python -W ignore -m conformance --write
 
 bench: $(VENV)/.test ## Measure compile and simulation times and int8 noise, and print them
 	$(BIN)/python benchmarks/digits.py
@@ -48,6 +55,8 @@ bench: $(VENV)/.test ## Measure compile and simulation times and int8 noise, and
 	$(BIN)/python benchmarks/cri_tables.py
 	$(BIN)/python benchmarks/cri_placement.py
 	$(BIN)/python benchmarks/dvs_table.py
+	$(BIN)/python benchmarks/cri_engine.py
+	$(BIN)/python benchmarks/cri_partition.py
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py

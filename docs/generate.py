@@ -1,6 +1,6 @@
-"""Writes the pages of docs/reference that are made from code: ops, passes, diagnostics, command line.
+"""Writes the pages of docs/reference that are made from code: ops, passes, diagnostics, command line, coverage.
 
-`python docs/generate.py` rewrites them; a test checks that they are current.
+`python docs/generate.py` rewrites them; tests check that they are current.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 
 from nmc.cli.commands.passes import pipelines
+from nmc.cli.explanations import EXPLANATIONS, MEANINGS, sentence
 from nmc.cli.main import COMMANDS, main
-from nmc.compiler import codes
 from nmc.compiler.ir.ops.base import REGISTRY
 from nmc.compiler.ir.stages import STAGES
 from nmc.compiler.passes import PASSES
 from nmc.compiler.pipeline import load_class
 from nmc.compiler.target import find_target, target_names
-from nmc.runtime.program import CODES, Exit
+from nmc.runtime.program import Exit
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- made by docs/generate.py -->\n"
@@ -76,8 +76,12 @@ def diagnostics() -> str:
         "a stated limit is exceeded",
     )
     parts += [f"| {int(code)} | {meaning} |" for code, meaning in zip(Exit, meanings, strict=True)]
+    parts.append("\n`nmc explain CODE` prints what is below, `nmc explain MODEL --target T` what concerns a model.")
     parts.append("\n| code | meaning |\n|---|---|")
-    parts += [f"| {code} | {meaning} |" for code, meaning in sorted({**codes.CODES, **CODES}.items())]
+    parts += [f"| [{code}](#{code.lower()}) | {meaning} |" for code, meaning in sorted(MEANINGS.items())]
+    for code, entry in sorted(EXPLANATIONS.items()):
+        meaning = f"\n## {code}\n\n{sentence(code)}. {entry.why}"
+        parts.append(f"{meaning}\n\n{entry.remedy}\n\n```text\n{entry.example}\n```")
     return "\n".join(parts) + "\n"
 
 
@@ -90,6 +94,9 @@ def command_line() -> str:
         assert command is not None
         context = click.Context(command, info_name=name, parent=root) if name else root
         parts.append(f"## nmc {name}".rstrip() + f"\n\n```text\n{command.get_help(context)}\n```\n")
+        for part, below in sorted(command.commands.items()) if isinstance(command, click.Group) and name else ():
+            inner = click.Context(below, info_name=part, parent=context)
+            parts.append(f"## nmc {name} {part}\n\n```text\n{below.get_help(inner)}\n```\n")
     return "\n".join(parts)
 
 
@@ -103,6 +110,8 @@ def pages() -> dict[Path, str]:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for path, content in pages().items():
+    import operator_coverage  # beside this script; takes seconds, as it compiles networks
+
+    for path, content in {**pages(), FOLDER / "coverage.md": operator_coverage.page()}.items():
         path.write_text(content, encoding="utf-8")
         print(path.name)

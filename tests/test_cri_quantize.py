@@ -204,3 +204,35 @@ def test_pass_options_are_checked() -> None:
     for wrong in ({"levels": 0}, {"percent": 0.0}, {"weight_bits": 9}, {"ranges": "x"}, {"readout": "x"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             QuantizeCri(**wrong)
+
+
+def test_one_number_added_to_channels_of_different_scales() -> None:
+    """Much like a hard sigmoid: clip(0.3 x + 0.4, 0, 1)."""
+    body = f"""
+        input %x: f32[1,2,6,6]NCHW
+        %c = conv(%x, @w1, @b1) {CONV}
+        %s = mul(%c, @third)
+        %t = add(%s, @half)
+        %h = clip(%t) {{low=0.0, high=1.0}}
+        %p = avg_pool(%h) {{kernel=(6, 6), stride=(6, 6), pads=((0, 0), (0, 0)), dilation=(1, 1)}}
+        %f = reshape(%p) {{shape=(1, 4), axes='NC'}}
+        %y = dense(%f, @w3, @b3)
+        output "logits" = %y
+    """
+    numbers = {"third": np.array(0.3, np.float32), "half": np.array(0.4, np.float32)}
+    done = compile_verbose(graph_of(body, CONSTANTS | numbers), "cri", calibration=X)
+    expected = evaluate(done.lowered, {"x": X[:5]})["logits"]
+    np.testing.assert_array_equal(Session(done.program).run(X[:5]).outputs["logits"], expected.astype(np.float32))
+
+
+def test_a_dense_layer_over_the_last_axis_of_an_image_is_refused() -> None:
+    """Scales are those of channels: along another axis they would belong to other elements."""
+    body = """
+        input %x: f32[1,2,6,6]NCHW
+        %r = relu(%x)
+        %d = dense(%r, @square)
+        %y = relu(%d)
+        output "logits" = %y
+    """
+    with pytest.raises(NmcError, match="last axis"):
+        compile_verbose(graph_of(body, {"square": normal(6, 6)}), "cri", calibration=X)

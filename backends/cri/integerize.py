@@ -213,6 +213,9 @@ class Integerizer:
                 f"its input %{node.x.name} does not travel as non-negative spikes",
                 "an activation, or neurons, between",
             )
+        if isinstance(node.op, Dense) and node.x.type.rank != 2:
+            why = f"a dense layer over the last axis of {node.x.type}"  # scales are per channel, axis 1
+            raise NotHeld(node.result, why, "flatten it, or use a convolution with a kernel of 1")
         weight = node.operand("weight")
         assert weight is not None
         scale = per_channel(self.train(node.x)[1], node.x)
@@ -279,8 +282,10 @@ class Integerizer:
         raise NotHeld(node.result, f"{op.mnemonic} of a sum") if isinstance(op, MOVES) else _not_linear(node)
 
     def _constant(self, value: Value, scale: Scale) -> Value:
-        full = np.broadcast_to(arith.round_half_even(value.data / scale), value.type.shape)
-        return self.target.constant(f"{value.name}.int", full, value.type.axes)
+        rounded = arith.round_half_even(value.data / scale)
+        shape = np.broadcast_shapes(rounded.shape, value.type.shape)  # a single number may need one integer a channel
+        axes = value.type.axes if shape == value.type.shape else None
+        return self.target.constant(f"{value.name}.int", np.broadcast_to(rounded, shape), axes)
 
     def _plain(self, value: Value, scale: Scale) -> Value:
         """A train that goes in as it is: connections whose weight is one unit of the train."""

@@ -7,13 +7,15 @@ import math
 import numpy as np
 
 from ...ir import Value
-from ...ir.ops import Activation, Add, Clip, ConvTranspose, Mul, Relu, Reshape, Slice
+from ...ir.ops import Activation, Add, Clip, Concat, ConvTranspose, Mul, Relu, Reshape, Slice
 from .axes import channel_letters, reshaped_letters
 from .emit import Array, Emitter
 
 Ints = tuple[int, ...]
 
 MAX_KERNEL = 1 << 22  # elements of a kernel of ones, which a few bytes of a file can ask for
+MAX_PIECES = 64  # slices that one gather, tile or pad becomes
+MAX_LENGTH = 1 << 24  # of an axis whose elements are listed one by one
 _APART = (
     "keep the batch axis in front and alone, e.g. x.flatten(1) or x.view(x.size(0), -1); for frames of a clip use "
     "Conv3d with a kernel (1, k, k) instead of folding them into the batch"
@@ -45,6 +47,36 @@ def whole(shape: Ints) -> list[tuple[int, int, int]]:
 def cut(call: Emitter, x: Value, ranges: list[tuple[int, int, int]], part: str = "") -> Value:
     """x[ranges], or x itself where they are everything."""
     return x if ranges == whole(x.type.shape) else call.emit(Slice(tuple(ranges)), x, part=part)
+
+
+def runs_of(indices: list[int]) -> list[tuple[int, int, int]]:
+    """(first, stop, step) of the rising, evenly spaced runs that make up indices, each as long as it can be."""
+    found: list[tuple[int, int, int]] = []
+    start = 0
+    while start < len(indices):
+        step = indices[start + 1] - indices[start] if start + 1 < len(indices) else 1
+        end = start + 1
+        while step > 0 and end < len(indices) and indices[end] - indices[end - 1] == step:
+            end += 1
+        found.append((indices[start], indices[end - 1] + 1, step if end > start + 1 else 1))
+        start = end
+    return found
+
+
+def picked(call: Emitter, x: Value, dim: int, runs: list[tuple[int, int, int]], part: str = "") -> Value:
+    """The elements of an axis of x in these runs (first, stop, step), one after the other: slices and a concat.
+
+    Refusal if there are more than MAX_PIECES runs.
+    """
+    why = f"it takes elements of an axis in {len(runs)} runs, at most {MAX_PIECES} are supported"
+    call.require(len(runs) <= MAX_PIECES, "NMC-I011", why, "take every element once, in order, or in even steps")
+    parts: list[Value] = []
+    for i, run in enumerate(runs, 1):
+        ranges = whole(x.type.shape)
+        ranges[dim] = run
+        name = f"{part}{'.' if part else ''}{dim}.{i}" if len(runs) > 1 else part
+        parts.append(cut(call, x, ranges, name))
+    return parts[0] if len(parts) == 1 else call.emit(Concat(dim), *parts, part=part)
 
 
 def repeated(call: Emitter, x: Value, factors: Ints) -> Value:

@@ -73,7 +73,8 @@ def _missing(model: ModelProto) -> str:
     """What a model must have and this one has not."""
     if not model.HasField("graph") or not model.graph.output:
         return "it holds no graph with an output"
-    if not any(entry.domain in DEFAULT_DOMAINS for entry in model.opset_import):
+    imported = {entry.domain for entry in model.opset_import}
+    if not imported.intersection(DEFAULT_DOMAINS) and any(n.domain in DEFAULT_DOMAINS for n in model.graph.node):
         return "it imports no ONNX operator set"
     if model.ir_version < 1:
         return "it states no IR version"
@@ -81,8 +82,9 @@ def _missing(model: ModelProto) -> str:
 
 
 def opset_of(model: ModelProto) -> int:
-    """Version of the default operator set."""
-    return max(entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS)
+    """Version of the default operator set; the newest one for a model that has operators of other domains only."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    return max(versions, default=onnx.defs.onnx_opset_version())
 
 
 def _check_versions(model: ModelProto, where: str) -> None:

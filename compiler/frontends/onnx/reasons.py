@@ -22,15 +22,8 @@ _REASONS: dict[str, tuple[str, str]] = {
     "QuantizeLinear": (_QUANT, _QUANT_HINT),
     "GreaterOrEqual": ("comparisons make spikes or masks at run time", _SPIKES),
     "Where": (_GATE, "choose with constants only, or restructure the model"),
-    "GlobalMaxPool": (
-        "there is no maximum over a whole axis",
-        "use MaxPool with the kernel size spelled out, or a mean",
-    ),
-    "ReduceSum": ("sums over axes are imported as means only", "use mean() and scale the next layer's weights"),
-    "ReduceMax": ("there is no maximum over a whole axis", "use MaxPool with the kernel size spelled out, or a mean"),
     "ArgMax": ("it gives indices, not activations", _LIST_END),
     "Loop": ("its length is not fixed in the file", "unroll it, or export with fixed shapes"),
-    "Max": (_GATE, "Relu, Clip and MaxPool are imported"),
     "SequenceAt": ("lists of tensors have no counterpart", "export with the exporter's optimizer on (optimize=True)"),
     "ScatterND": ("writing into a tensor at indices has no counterpart", "use Concat of slices"),
 }
@@ -42,7 +35,7 @@ _SAME: dict[str, str] = {
         ("LayerNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"),
         "InstanceNormalization",
     ),
-    **dict.fromkeys(("AffineGrid", "DepthToSpace", "SpaceToDepth"), "GridSample"),
+    "AffineGrid": "GridSample",
     **dict.fromkeys(
         ("DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
         "QuantizeLinear",
@@ -51,7 +44,6 @@ _SAME: dict[str, str] = {
     **dict.fromkeys(("TopK", "NonMaxSuppression", "NonZero", "ArgMin", "Unique"), "ArgMax"),
     "Scan": "Loop",
     **dict.fromkeys(("SplitToSequence", "SequenceConstruct", "ConcatFromSequence"), "SequenceAt"),
-    "Min": "Max",
     **dict.fromkeys(("ScatterElements", "Scatter", "GatherND", "GatherElements"), "ScatterND"),
 }
 _ACTIVATIONS = ["ThresholdedRelu", "Exp", "Log", "Sin", "Cos"]

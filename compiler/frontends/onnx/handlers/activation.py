@@ -95,3 +95,12 @@ def swish(call: Call) -> Value:
     """x · sigmoid(alpha · x)."""
     alpha = call.finite("alpha", 1.0)
     return call.emit(Activation("silu") if alpha == 1.0 else Activation("swish", alpha), call.value())
+
+
+def swiglu(call: Call) -> Value:
+    """swish(a) · b for two computed values of one shape."""
+    alpha = call.finite("alpha", 1.0)
+    a, b = call.value(0), call.value(1)
+    call.require(a.type.shape == b.type.shape, "NMC-I012", f"its operands are {a.type} and {b.type}")
+    op = Activation("silu") if alpha == 1.0 else Activation("swish", alpha)
+    return call.emit(Mul(), call.emit(op, a, part="gate"), b)

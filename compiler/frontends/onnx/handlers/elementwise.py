@@ -36,7 +36,7 @@ def clip(call: Call) -> Value:
     return call.emit(Clip(low, high), call.value())
 
 
-def _aligned(call: Call, x: Value, other: Value | Array) -> None:
+def aligned(call: Call, x: Value, other: Value | Array) -> None:
     """Refusal if broadcasting would put something before the samples, or give each sample its own number."""
     shape = other.type.shape if isinstance(other, Value) else other.shape
     both = "both operands must have their samples in front: "
@@ -53,11 +53,11 @@ def _operands(call: Call) -> tuple[Value | Array, Value | Array]:
         raise DependsOnRefused
     if isinstance(a, Value):
         b = call.value(1) if b is None else b
-        _aligned(call, a, b)
+        aligned(call, a, b)
         return a, b
     b = call.value(1)
     a = call.constant(0, "first operand")
-    _aligned(call, b, a)
+    aligned(call, b, a)
     return a, b
 
 
@@ -65,7 +65,8 @@ def _addend(call: Call, array: Array) -> Value:
     return call.weight("addend", array)
 
 
-def _factor(call: Call, array: Array) -> Value:
+def factor(call: Call, array: Array) -> Value:
+    """A constant that something is multiplied by."""
     return call.weight("factor", array)
 
 
@@ -76,7 +77,7 @@ def add(call: Call) -> Value:
 
 
 def _negated(call: Call, x: Value) -> Value:
-    return call.emit(Mul(), x, _factor(call, np.array(-1, np.float32)), part="negated")
+    return call.emit(Mul(), x, factor(call, np.array(-1, np.float32)), part="negated")
 
 
 def sub(call: Call) -> Value:
@@ -92,8 +93,8 @@ def sub(call: Call) -> Value:
 
 def mul(call: Call) -> Value:
     a, b = _operands(call)
-    a = a if isinstance(a, Value) else _factor(call, a)
-    return call.emit(Mul(), a, b if isinstance(b, Value) else _factor(call, b))
+    a = a if isinstance(a, Value) else factor(call, a)
+    return call.emit(Mul(), a, b if isinstance(b, Value) else factor(call, b))
 
 
 def div(call: Call) -> Value:
@@ -105,7 +106,7 @@ def div(call: Call) -> Value:
     assert isinstance(a, Value)
     divisor = as_float32(b).astype(np.float64)
     call.require(bool(np.all(divisor != 0)), "NMC-I011", "it divides by zero")
-    return call.emit(Mul(), a, _factor(call, 1 / divisor))
+    return call.emit(Mul(), a, factor(call, 1 / divisor))
 
 
 def pow_(call: Call) -> Value:
@@ -175,4 +176,15 @@ def cast_like(call: Call) -> Result:
 
 
 def neg(call: Call) -> Value:
-    return call.emit(Mul(), call.value(), _factor(call, np.array(-1, np.float32)))
+    return call.emit(Mul(), call.value(), factor(call, np.array(-1, np.float32)))
+
+
+def absolute(call: Call, x: Value, part: str = "") -> Value:
+    """|x| is max(x, 0) + max(−x, 0)."""
+    positive = call.emit(Relu(), x, part="positive")
+    negative = call.emit(Relu(), _negated(call, x), part="negative")
+    return call.emit(Add(), positive, negative, part=part)
+
+
+def abs_(call: Call) -> Value:
+    return absolute(call, call.value())

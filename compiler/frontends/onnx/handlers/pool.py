@@ -6,6 +6,7 @@ from ....ir import Value
 from ....ir.ops import AvgPool, MaxPool, Mean
 from ...common.moves import image
 from ..call import Call
+from .reduce import reduced_axes
 from .window import Window, read_window
 
 
@@ -41,18 +42,7 @@ def global_average_pool(call: Call) -> Value:
 
 
 def reduce_mean(call: Call) -> Value:
-    """Mean over axes that are an attribute (to opset 17) or an operand (from 18); none given means all."""
-    keep = call.flag("keepdims", True)
-    if call.opset >= 18:
-        nothing = call.flag("noop_with_empty_axes")
-        axes = call.optional_integers(1, "axes")
-        call.require(not call.has("axes"), "NMC-I011", f"axes are an operand, not an attribute, in opset {call.opset}")
-    else:
-        nothing, axes = False, call.integers("axes")
-    x = call.value()
-    if not axes and nothing:
-        return x
-    dims = call.axes(axes, x.type.rank) if axes else tuple(range(x.type.rank))
-    why = "no axes are given, which means all of them" if not axes else f"axes {list(axes)} hold axis 0"
-    call.require(0 not in dims, "NMC-I015", why, "average over channels, time or space only, e.g. x.mean((2, 3))")
-    return call.emit(Mean(dims, keep), x)
+    """Mean over axes; none given means all."""
+    keep, x = call.flag("keepdims", True), call.value()
+    dims = reduced_axes(call, x.type.rank, 18)
+    return call.emit(Mean(dims, keep), x) if dims else x

@@ -12,12 +12,10 @@ import numpy as np
 
 from ....ir import Value
 from ...common.emit import Array, is_float
-from ...common.moves import repeated
+from ...common.moves import MAX_LENGTH, repeated
 from ..call import Call
 
 Ints = tuple[int, ...]
-
-MAX_LENGTH = 1 << 24  # of an axis of the result, whose sources are listed one by one
 
 _DEFAULTS = ("half_pixel", "round_prefer_floor")
 _SIMPLE = ("asymmetric", "floor")  # what Upsample and Resize of opset 10 do

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Concat, Pad, Slice, Transpose
-from ...common.moves import reshaped
+from ...common.moves import MAX_LENGTH, MAX_PIECES, picked, reshaped, runs_of
 from ...common.problems import DependsOnRefused
 from ..call import Call, Unknown
 from .window import pairs
@@ -18,6 +18,8 @@ def flatten(call: Call) -> Value:
     axis = call.integer("axis", 1)
     x = call.value()
     split = axis if axis == x.type.rank else call.axis(axis, x.type.rank)
+    several = call.model.open_batch or bool(call.model.batches)
+    call.require(split > 0 or not several, "NMC-I015", "axis 0 joins all samples", "use x.flatten(1)")
     return reshaped(call, x, (math.prod(x.type.shape[:split]), math.prod(x.type.shape[split:])))
 
 
@@ -95,10 +97,26 @@ def _all_pads(call: Call, x: Value) -> tuple[tuple[int, int], ...]:
     return tuple(some.get(i, (0, 0)) for i in range(x.type.rank))
 
 
+def _padded_with_itself(call: Call, x: Value, pads: tuple[tuple[int, int], ...], mode: str) -> Value:
+    """Modes edge, reflect and wrap: elements of x at other places, axis by axis."""
+    for dim, (before, after) in enumerate(pads):
+        size = x.type.shape[dim]
+        most = {"edge": MAX_PIECES, "reflect": min(size - 1, MAX_PIECES), "wrap": size}[mode]
+        call.require(min(before, after) >= 0, "NMC-I011", f"it cuts off elements in mode {mode!r}", "use a slice")
+        why = f"it pads {max(before, after)} beside {size} elements in mode {mode!r}, at most {most} are supported"
+        call.require(max(before, after) <= most, "NMC-I011", why)
+        if before or after:
+            call.require(size <= MAX_LENGTH, "NMC-I012", f"it pads an axis of {size} elements in mode {mode!r}")
+            sources = np.pad(np.arange(size), (before, after), mode)  # type: ignore[call-overload]
+            x = picked(call, x, dim, runs_of([int(i) for i in sources]))
+    return x
+
+
 def pad(call: Call) -> Value:
-    """Pads with a constant; negative amounts cut off."""
+    """Pads with a constant, or with the input's own elements; negative amounts cut off."""
     mode = call.text("mode", "constant")
-    call.require(mode == "constant", "NMC-I011", f"its mode is {mode!r}", "use padding_mode='zeros'")
+    known = mode in ("constant", "edge", "reflect") or (mode == "wrap" and call.opset >= 19)
+    call.require(known, "NMC-I011", f"its mode is {mode!r}", "use padding_mode='zeros'")
     fill = call.number("value", 0.0) if call.opset < 11 else 0.0
     array = call.optional_constant(2, "constant_value") if call.opset >= 11 else None
     call.require(array is None or array.size == 1, "NMC-I012", "its constant_value is not a single number")
@@ -107,6 +125,8 @@ def pad(call: Call) -> Value:
     x = call.value()
     pads = _all_pads(call, x)
     call.require(pads[0] == (0, 0), "NMC-I015", "it pads axis 0")
+    if mode != "constant":
+        return _padded_with_itself(call, x, pads, mode)
     if any(min(pair) < 0 for pair in pads):
         ranges = tuple((max(0, -b), n - max(0, -e), 1) for n, (b, e) in zip(x.type.shape, pads, strict=True))
         pads = tuple((max(0, b), max(0, e)) for b, e in pads)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from ....ir import Value
-from ...common.moves import cut, whole
+from ...common.moves import cut, picked, runs_of, whole
 from ..call import Call
 
 _ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
@@ -35,7 +33,8 @@ def slice_(call: Call) -> Value:
         axis %= x.type.rank
         first, stop, _ = slice(start, end, step).indices(x.type.shape[axis])
         if axis == 0:
-            everything = (first, stop) == (0, 1) and (end >= _ENDLESS or not call.model.open_batch)
+            longest = max(call.model.batches, default=_ENDLESS if call.model.open_batch else 1)
+            everything = (first, stop) == (0, 1) and end >= longest
             call.require(everything, "NMC-I015", _SAMPLES)
             continue
         call.require(first < stop, "NMC-I012", f"{start}:{end}:{step} of axis {axis} of {x.type} is empty")
@@ -76,7 +75,7 @@ def split(call: Call) -> list[Value]:
 
 
 def gather(call: Call) -> Value:
-    """A constant index drops the axis; constant indices in even steps are a slice."""
+    """Constant indices: slices, one for each evenly spaced rising run of them; a single index drops the axis."""
     axis, indices = call.integer("axis", 0), call.constant(1, "indices")
     x = call.value()
     dim = call.axis(axis, x.type.rank)
@@ -90,18 +89,12 @@ def gather(call: Call) -> Value:
     chosen = [int(i) for i in indices.reshape(-1)]
     call.require(all(-size <= i < size for i in chosen), "NMC-I012", f"indices {chosen[:8]} of an axis of {size}")
     chosen = [i % size for i in chosen]
-    steps = {b - a for a, b in pairwise(chosen)} or {1}
-    even = indices.ndim <= 1 and len(steps) == 1 and min(steps) > 0
-    call.require(
-        even, "NMC-I011", f"indices {chosen[:8]} in shape {list(indices.shape)} are not evenly spaced and rising"
-    )
-    ranges = whole(x.type.shape)
-    ranges[dim] = (chosen[0], chosen[-1] + 1, min(steps))
-    if indices.ndim:
-        return cut(call, x, ranges)
-    kept = cut(call, x, ranges, "slice")
+    if indices.ndim == 1:
+        return picked(call, x, dim, runs_of(chosen))
+    kept = picked(call, x, dim, runs_of(chosen), "picked")
     shape, letters = x.type.shape, x.type.axes
-    return call.reshape(kept, shape[:dim] + shape[dim + 1 :], letters[:dim] + letters[dim + 1 :])
+    new = tuple(map(int, indices.shape))
+    return call.reshape(kept, shape[:dim] + new + shape[dim + 1 :], letters[:dim] + "_" * len(new) + letters[dim + 1 :])
 
 
 def shape(call: Call) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -1,0 +1,113 @@
+"""Codes of data, simulation, evaluation, comparison and golden cases."""
+
+from __future__ import annotations
+
+from .entry import Explanation as E
+
+_INPUT = "nmc simulate net.nmc --input x.npz"
+_EVALUATE = "nmc evaluate net.nmc --data test.npz"
+
+RUNS: dict[str, E] = {
+    "NMC-R001": E("The path names nothing, or may not be read.", "Check the path.", "ls -l x.npz"),
+    "NMC-R002": E(
+        "Data comes as .npz, .npy or .safetensors. The file is of another kind, or its content is damaged.",
+        "Write it again with numpy.",
+        "numpy.savez('x.npz', image=x)",
+    ),
+    "NMC-R003": E(
+        "Arrays of Python objects are pickles, which could run code, so they are not read.",
+        "Store plain numbers: lists of unequal length must be padded first.",
+        "numpy.save('x.npy', numpy.stack(frames).astype('float32'))",
+    ),
+    "NMC-R004": E(
+        "The program has inputs by name, and the arrays have other names or are too few or too many.",
+        "Use the names that `nmc inspect` shows. A single array may have any name if there is one input.",
+        "numpy.savez('x.npz', image=x)",
+    ),
+    "NMC-R005": E(
+        "An array is (samples, *shape of one sample). The message says which shape was expected.",
+        "Put the samples in front, x[None] for a single one, and keep the layout of the source model.",
+        "numpy.save('x.npy', x.transpose(0, 3, 1, 2))  # NHWC to NCHW",
+    ),
+    "NMC-R006": E(
+        "Inputs are numbers (for the axons of a CRI program booleans), and these are text or dates.",
+        "Convert the array.",
+        "numpy.save('x.npy', x.astype('float32'))",
+    ),
+    "NMC-R007": E(
+        "No code stands for NaN or infinity.",
+        "Find out where they come from: a division by zero in the preprocessing, most often.",
+        "numpy.isfinite(x).all()",
+    ),
+    "NMC-R008": E(
+        "A neuron model draws random numbers. A simulation draws them from a seed; costs, images and cores have none.",
+        "Give a seed, or give every neuron the noise shift that switches noise off.",
+        "nmc simulate net.nmc --input x.npz --seed 1",
+    ),
+    "NMC-R009": E(
+        "The engine is unknown, or the fast one cannot run this program exactly.",
+        "Leave --engine out, or use the reference engine.",
+        "nmc simulate net.nmc --input x.npz --engine reference",
+    ),
+    "NMC-R020": E(
+        "Labels say for each sample which class is right: whole numbers from 0, one a sample.",
+        "Store them beside the samples, or name a list for a folder of frames.",
+        "numpy.savez('test.npz', image=x, labels=y)",
+    ),
+    "NMC-R021": E(
+        "A line of a list is not folder;label, or a folder of frames is missing, empty or numbered with gaps.",
+        "Mend the line or folder that the message names.",
+        "echo 'clip_0001;3' >> labels.csv",
+    ),
+    "NMC-R022": E("Frames are images, which the package Pillow reads.", "Install it.", "pip install 'nmc[images]'"),
+    "NMC-R023": E(
+        "Accuracy needs one output with one score a class.",
+        "Name the output with --output; `nmc inspect` lists them.",
+        "nmc evaluate net.nmc --data test.npz --output logits",
+    ),
+    "NMC-R024": E(
+        "The float model takes other shapes or types than the samples have, or gives no output of the program's name.",
+        "Name the model that the program was compiled from.",
+        _EVALUATE,
+    ),
+    "NMC-R030": E(
+        "The recording and the simulation share no output name, or a recording without names has several candidates.",
+        "Store the recording under the names of the program's outputs.",
+        "numpy.savez('board.npz', logits=scores)",
+    ),
+    "NMC-R031": E(
+        "The model, its weights, the calibration samples or the options are not those that the program was made with.",
+        "Name the same files and options as in `nmc compile`; `nmc inspect` shows what the program stores of them.",
+        "nmc verify net.onnx net.nmc --input x.npz --calibration typical.npz",
+    ),
+    "NMC-R032": E(
+        "Only target cri has profiles, and this is none of them.",
+        "`nmc targets` lists profiles; `all` means every one.",
+        "nmc verify net.onnx net.nmc --input x.npz --profile all",
+    ),
+    "NMC-R040": E(
+        "The path names no case, or a folder without cases.",
+        "A case is a file NAME.toml; name it or its folder.",
+        "nmc golden check tests/golden",
+    ),
+    "NMC-R041": E(
+        "The file is not TOML: a quote or bracket is missing, or a key is given twice.",
+        "Mend the line that the message names.",
+        'model = "net.onnx"',
+    ),
+    "NMC-R042": E(
+        "A case has a fixed set of keys, and each takes values of one kind.",
+        "Mend the key that the message names.",
+        'target = "cri"',
+    ),
+    "NMC-R043": E(
+        "The case was written, but never run to record what it gives.",
+        "Record it, look at the result, and put it under version control.",
+        "nmc golden record tests/golden",
+    ),
+    "NMC-R044": E(
+        "The recorded values were changed by hand, cut short by a merge, or written by another version of nmc.",
+        "Restore the file, or record the case again and review what changed.",
+        "nmc golden record tests/golden",
+    ),
+}
