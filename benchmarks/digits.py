@@ -35,7 +35,7 @@ def main() -> None:
         events = session.run(images[:8]).counters["synaptic_events"] / 8
         seconds = median(lambda s=session: s.run(images))
         rate = f"{SAMPLES * events / seconds / 1e6:.0f} M synaptic events/s"
-        row(f"{name}: simulate {SAMPLES} digits, reference engine", seconds, rate)
+        row(f"{name}: simulate {SAMPLES} digits, event engine", seconds, rate)
         float_session = onnxruntime.InferenceSession(model)
         peer = median(lambda s=float_session: s.run(None, {"image": images}))
         row(f"{name}: the float network in onnxruntime", peer, f"{seconds / peer:.0f} times faster than the simulation")

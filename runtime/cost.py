@@ -15,7 +15,8 @@ import numpy as np
 from .arith import Ints
 from .program.cri import NeuronModel, Population, Profile
 from .program.cri_image import COLUMNS, PAIR_BYTES, Footprint, pointer_words
-from .reference.neuron import Bools, Parameters, decay, fires, fit
+from .reference.neuron import Bools, Parameters, start
+from .reference.noise import refuse_noise
 
 MICROPHASE = 8192
 """Neurons or axons that the core handles between two waits."""
@@ -128,7 +129,7 @@ class Meter:
     def restart(self, batch: int) -> None:
         """Go on with `batch` other samples, from potential 0 on; the sums stay."""
         self.batch, self._timestep = batch, 0
-        self._padding.v[:] = 0
+        self._padding.reset()
 
     def by_step(self) -> list[dict[str, int]]:
         """Accesses and cycles of each timestep so far, all samples together."""
@@ -172,11 +173,15 @@ class _Padding:
     """The padding neurons: no synapse reaches them, but a threshold below 0 or a counter makes them fire."""
 
     def __init__(self, profile: Profile, models: Sequence[NeuronModel]):
-        columns = np.array([(m.code, m.threshold, m.leak, m.shift) for m in models], np.int64).reshape(-1, 4).T
-        self.parameters = Parameters(*columns, soft=np.array([m.soft for m in models], np.bool_))
-        self.profile, self.v = profile, np.zeros(len(models), np.int64)
+        self.parameters = Parameters.of_models(models, np.arange(len(models)))
+        refuse_noise(self.parameters.shift, profile, "leave the cost out, for padding neurons with noise fire as well")
+        self.profile = profile
+        self.reset()
+
+    def reset(self) -> None:
+        self.v = np.zeros(len(self.parameters.code), np.int64)
+        self.waiting = self.parameters.at_rest(self.v.shape)
 
     def step(self) -> Bools:
-        fired = fires(self.v, self.parameters.threshold, self.profile)
-        self.v = fit(decay(self.v, fired, self.parameters, self.profile), self.profile)[0]
+        fired, self.v, self.waiting, _ = start(self.v, self.waiting, self.parameters, self.profile)
         return fired

@@ -8,28 +8,33 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .arith import Ints
+from .cost import Meter
+from .cri_engines import ENGINES, Machine, has_noise
 from .encode import Array, Bools, check_inputs, codes, step_axons
 from .program.cri import CriProgram, Population
 from .program.cri_check import validate
 from .program.diagnostics import bad_file
 from .program.retime import retime
 from .recording import Recording, traced_populations, traced_shape
-from .reference.cri import CriMachine
 from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
-
-# "auto" takes the fastest engine there is for the program.
-ENGINES: dict[str, Callable[[CriProgram, int], CriMachine]] = {"auto": CriMachine.of, "reference": CriMachine.of}
 
 
 class CriSession:
     """A CRI program on an engine. `run` takes whole samples; `step` and `reset` single timesteps, on `machine`."""
 
-    def __init__(self, program: CriProgram, engine: str = "auto"):
-        """NmcError NMC-F… for an inconsistent program, NMC-R008 for one with noise, NMC-R009 for an unknown engine."""
+    def __init__(self, program: CriProgram, engine: str = "auto", seed: int | None = None):
+        """seed: 0 or more, for a program with noise. Sample n of a run gets noise that depends on the seed and n alone.
+
+        NmcError NMC-F… for an inconsistent program, NMC-R008 for noise without a seed, NMC-R009 for an engine that is
+        unknown or cannot run the program; ValueError for a negative seed.
+        """
         validate(program)
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed must be at least 0, not {seed}")
         self.program = program
-        self._build = named_engine(ENGINES, engine)
-        self.machine = self._build(self.program, 1)
+        self._build = named_engine(ENGINES, engine)(program, seed)
+        self.machine = self._build(1, 0)
+        self._noted = {} if seed is None or not has_noise(program) else {"noise_seed": seed}
 
     def step(self, axons: Bools) -> Bools:
         """One timestep of `machine`: axons bool [batch, axons] to fired bool [batch, neurons].
@@ -42,11 +47,11 @@ class CriSession:
         if given.ndim != 2 or given.shape[1] != count:
             raise bad_file("NMC-R005", f"expected axons of shape (batch, {count}), got {given.shape}")
         if len(given) != self.machine.batch:
-            self.machine = self._build(self.program, len(given))
+            self.machine = self._build(len(given), 0)
         return self.machine.step(given)
 
     def reset(self) -> None:
-        """Clear the potentials of `machine`."""
+        """Clear the potentials of `machine`. Its noise goes on."""
         self.machine.reset()
 
     def run(
@@ -56,6 +61,7 @@ class CriSession:
         trace: bool = False,
         batch: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        meter: Meter | None = None,
     ) -> Result:
         """Run every sample from potential 0 through all timesteps.
 
@@ -65,14 +71,19 @@ class CriSession:
                   step, aligned: row t of a population is what it did in step t of the source network
         batch     samples that run together (the result does not depend on it)
         progress  called with (samples done, samples in all) after each batch
+        meter     counts what each timestep costs on the hardware; the counters get its totals under `hardware`
         """
-        program = _timed(self.program, inputs)
+        program = timed(self.program, inputs)
         arrays = check_inputs(program.inputs, inputs)
         samples = len(next(iter(arrays.values()))) if arrays else 1
-        size = _batch_size(program) if batch is None else batch
+        size = batch_size(program) if batch is None else batch
         run = _Run(program, samples, trace)
+        run.result.counters.update(self._noted)
         for low, count, part in in_batches(arrays, samples, size, progress):
-            run.add(low, part, self._build(self.program, count))
+            run.add(low, part, self._build(count, low), meter)
+        if meter is not None:
+            parts = {"by_step": meter.by_step(), "by_layer": meter.by_layer(program.populations)}
+            run.result.counters["hardware"] = meter.total() | parts
         return run.result
 
 
@@ -98,9 +109,9 @@ class _Run:
         potentials = {p.name: np.zeros((samples, *p.shape), np.int64) for p in self.potentials}
         self.result = Result(outputs, integers, counters, spikes, potentials)
 
-    def add(self, low: int, part: dict[str, Array], machine: CriMachine) -> None:
+    def add(self, low: int, part: dict[str, Array], machine: Machine, meter: Meter | None) -> None:
         """Run one batch, the samples from `low` on."""
-        seen, clipped = _advance(self.program, part, machine, self.traced)
+        seen, clipped = _advance(self.program, part, machine, self.traced, meter)
         rows = slice(low, low + machine.batch)
         self._count(machine, seen.spikes, clipped)
         for readout in self.program.readouts:
@@ -114,7 +125,7 @@ class _Run:
             potentials = machine.read(np.arange(p.first, p.stop))
             self.result.potentials[p.name][rows] = potentials.reshape(machine.batch, *p.shape)
 
-    def _count(self, machine: CriMachine, spikes: Ints, clipped: int) -> None:
+    def _count(self, machine: Machine, spikes: Ints, clipped: int) -> None:
         counters = self.result.counters
         counters["synaptic_events"] += machine.synaptic_events
         counters["spikes"] += machine.spikes
@@ -125,21 +136,26 @@ class _Run:
 
 
 def _advance(
-    program: CriProgram, part: dict[str, Array], machine: CriMachine, traced: Sequence[Population]
+    program: CriProgram, part: dict[str, Array], machine: Machine, traced: Sequence[Population], meter: Meter | None
 ) -> tuple[Recording, int]:
     """All timesteps of one batch: what was recorded, and how many input values were clipped."""
     seen = Recording(program, machine.batch, traced)
     coded = {entry.name: codes(entry, part[entry.name]) for entry in program.inputs}
     given = {name: code for name, (code, _) in coded.items()}
     axons = np.zeros((machine.batch, program.axons.sources), np.bool_)
+    if meter is not None:
+        meter.restart(machine.batch)
     for step in range(program.steps):
         axons[:] = False
         step_axons(program, step, given, axons)
-        seen.see(step, machine.step(axons), machine)
+        fired = machine.step(axons)
+        seen.see(step, fired, machine)
+        if meter is not None:
+            meter.step(axons, fired)
     return seen, sum(clipped for _, clipped in coded.values())
 
 
-def _timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> CriProgram:
+def timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> CriProgram:
     """A spiking program with as many timesteps as its trains have here, where they are trains of one length at all."""
     trains = {entry.name: entry for entry in program.inputs if entry.every}
     if not program.timesteps or not trains:
@@ -153,6 +169,7 @@ def _timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> 
     return retime(program, lengths.pop()) if len(lengths) == 1 and lengths != {0} else program
 
 
-def _batch_size(program: CriProgram) -> int:
+def batch_size(program: CriProgram) -> int:
+    """How many samples run together, unless the user says."""
     widest = max(len(program.neuron_model), program.axons.sources, 1)
     return min(max(BATCH_ENTRIES // widest, 1), MAX_BATCH)

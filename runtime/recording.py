@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from .arith import Ints
 from .encode import Bools
 from .program.cri import CriProgram, Population, Readout
-from .reference.cri import CriMachine
+
+
+class Machine(Protocol):
+    """What a recording asks of a machine."""
+
+    def read(self, neurons: Ints) -> Ints:
+        """V of some neurons, int64 [batch, len(neurons)]."""
+        ...
 
 
 class Recording:
@@ -25,7 +33,7 @@ class Recording:
         self.integers = {r.name: np.zeros((batch, *_kept(r)), np.int64) for r in program.readouts}
         self._trains = {p.name: np.zeros((batch, *traced_shape(program, p)), np.int64) for p in traced}
 
-    def see(self, step: int, fired: Bools, machine: CriMachine) -> None:
+    def see(self, step: int, fired: Bools, machine: Machine) -> None:
         """What happened in timestep `step`: which neurons fired, and the potentials after it."""
         self.spikes += fired
         for readout in self.program.readouts:
@@ -36,7 +44,7 @@ class Recording:
             if p.window[0] <= step <= p.window[1]:
                 self._trains[p.name][:, step - p.window[0]] = fired[:, p.first : p.stop].reshape(self.batch, *p.shape)
 
-    def _read(self, readout: Readout, made: Ints, row: int, rows: int, fired: Bools, machine: CriMachine) -> None:
+    def _read(self, readout: Readout, made: Ints, row: int, rows: int, fired: Bools, machine: Machine) -> None:
         if readout.kind == "potential":
             if row == rows - 1:
                 made[:] = machine.read(readout.neuron)

@@ -247,10 +247,13 @@ def test_the_legacy_bit_and_soft_reset_are_in_the_parameters() -> None:
     st.integers(0, 63),
     st.integers(-32, 31),
     st.booleans(),
+    st.integers(0, 7),
     st.integers(0, 8191),
 )
-def test_parameter_words_round_trip(code: int, threshold: int, leak: int, shift: int, soft: bool, row: int) -> None:
-    slot = ParameterSlot(NeuronModel(code, threshold, leak, shift, soft), row, True, 15, 7, 1, 15)
+def test_parameter_words_round_trip(
+    code: int, threshold: int, leak: int, shift: int, soft: bool, refractory: int, row: int
+) -> None:
+    slot = ParameterSlot(NeuronModel(code, threshold, leak, shift, soft, refractory), row, True, 15, 1, 15)
     assert parameter_slot(parameter_word(slot)) == slot
     assert parameter_word(slot) < 1 << 84
     with pytest.raises(ValueError, match="boundary 8192"):

@@ -311,12 +311,14 @@ def test_parameters_that_are_not_modelled_are_refused() -> None:
     def with_slot(**fields: Any) -> Callable[[int], int]:
         return lambda word: parameter_word(replace(parameter_slot(word), **fields))
 
-    for name in ("delay", "refractory", "dual", "shadow"):
+    for name in ("delay", "dual", "shadow"):
         assert [c for c, _ in broken(image, parameters=(0, with_slot(**{name: 1})))] == ["NMC-F043"]
     assert "boundary rows" in broken(image, parameters=(1, with_slot(boundary=1)))[0][1]
     model = parameter_slot(image.parameters[0]).model
     assert "exceeds 35 bits" in broken(image, parameters=(0, with_slot(model=replace(model, threshold=1 << 34))))[0][1]
     assert "no soft reset" in broken(image, parameters=(0, with_slot(model=replace(model, soft=True))))[0][1]
+    rests = broken(image, parameters=(0, with_slot(model=replace(model, refractory=1))))
+    assert "no refractory periods" in rests[0][1]
 
 
 @given(st.data())

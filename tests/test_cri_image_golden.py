@@ -118,7 +118,7 @@ def test_a_compiled_network_read_back_from_its_image_computes_the_same(
 
     with monkeypatch.context() as patch:
         patch.setattr(CriMachine, "step", recording)
-        expected = Session(program).run(x_test[:3], trace=True)
+        expected = Session(program, "reference").run(x_test[:3], trace=True)
     write_image(program, tmp_path / "digits.hbm")
     read, notes = read_image(tmp_path / "digits.hbm", steps=program.steps)
     assert notes == [] and len(read.neuron_model) == len(program.neuron_model)

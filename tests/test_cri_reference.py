@@ -235,12 +235,12 @@ def test_a_neuron_reaches_itself_after_its_reset() -> None:
     assert m.potentials[0, 0] == 9
 
 
-def test_noise_is_refused() -> None:
+def test_noise_without_a_seed_is_refused() -> None:
     program = unary_program()
     noisy = replace(program, models=(replace(program.models[0], shift=-17),))
     with pytest.raises(NmcError, match="NMC-R008") as caught:
         Session(noisy)
-    assert caught.value.exit_code == Exit.UNSUPPORTED
+    assert caught.value.exit_code == Exit.UNSUPPORTED and "--seed" in str(caught.value)
 
 
 @st.composite

@@ -72,10 +72,10 @@ def test_the_vendor_s_vectors_as_arrays(name: str, tmp_path: Path) -> None:
     machine.potentials = reference.potentials
     spikes = np.zeros(len(number), np.int64)
     for step in range(steps):
-        spikes += machine.step(inputs_of(case, step, machine.axons.sources))[0]
+        spikes += machine.step(inputs_of(case, step, reference.axons.sources))[0]
         np.testing.assert_array_equal(machine.potentials[0], case["v"][step])
     if not case["v0"].any():
-        feeds = np.stack([inputs_of(case, t, machine.axons.sources) for t in range(steps)], axis=1)
+        feeds = np.stack([inputs_of(case, t, reference.axons.sources) for t in range(steps)], axis=1)
         result = Session(done.program).run(feeds)
         np.testing.assert_array_equal(result.integers["spikes"][0], spikes[case["outputs"]])
         np.testing.assert_array_equal(result.integers["potentials"][0], case["v"][-1][case["outputs"]])
@@ -92,7 +92,7 @@ def test_equal_synapses_replace_each_other_or_add(tmp_path: Path) -> None:
     assert done.program.axons.weight.tolist() == [3, 1, 5] and done.program.axons.target.tolist() == [0, 1, 0]
     assert done.program.models[1] == NeuronModel(3, 4, 0, -17)
     assert [note for note in done.notes if "noise" in note] == [
-        "1 of 2 neuron models ask for noise, which is not simulated: under profile hw2024 only shift -17 is off"
+        "1 of 2 neuron models have noise, which is simulated with a seed: under profile hw2024 only shift -17 is off"
     ]
 
 
@@ -122,7 +122,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ("F031", "connections/'x': the LIF_neuron has no leak"),
         ("F031", "connections/'x': the LIF_neuron has 'gain'"),
         ("F031", "connections/'y': the class must be one of"),
-        ("F031", "connections/'v': refractory_max is 2, which is not modelled"),
+        ("F031", "connections/'v': refractory_max is 2, which nmc does not read"),
         ("F031", "connections/'w': must be a list of synapses and a neuron model"),
         ("F031", "connections/'3': legacy_noise_en is set, which is profile hw_l6_legacy"),
         ("F033", "connections/'v'/0: the weight '3'"),

@@ -256,3 +256,5 @@ def test_profiles_hold_what_builds_differ_in() -> None:
     }
     assert [PROFILES[name].ann_clears for name in ("sim", *HARDWARE)] == [False, True, True, True]
     assert [PROFILES[name].noise_off for name in ("sim", *HARDWARE)] == [-16, -17, -17, -17]
+    assert [PROFILES[name].refractory for name in ("sim", *HARDWARE)] == [False, False, True, False]
+    assert [PROFILES[name].noise for name in ("sim", *HARDWARE)] == ["before", "halves", "whole", "whole"]

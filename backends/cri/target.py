@@ -23,7 +23,18 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile("sim", ">=", 35, "saturate", "floor63", ann_clears=False, no_leak=(2, 64), noise_off=-16),
         Profile("hw2024", ">", 35, "wrap", "floor", ann_clears=True, no_leak=(3, 0), noise_off=-17),
-        Profile("hw_l6", ">", 32, "wrap", "logical", ann_clears=True, no_leak=(3, 0), noise_off=-17, soft_reset=True),
+        Profile(
+            "hw_l6",
+            ">",
+            32,
+            "wrap",
+            "logical",
+            ann_clears=True,
+            no_leak=(3, 0),
+            noise_off=-17,
+            soft_reset=True,
+            refractory=True,
+        ),
         Profile(
             "hw_l6_legacy", ">", 35, "wrap", "logical", ann_clears=True, no_leak=(3, 0), noise_off=-17, soft_reset=True
         ),

@@ -14,8 +14,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...runtime.cost import Meter
+    from ...runtime.program import Program
+
 SHOWN_SAMPLES = 5
 SHOWN_ELEMENTS = 10
+
+
+def _meter(program: Program) -> Meter:
+    """Counts accesses for the neurons as an export places them; NmcError NMC-X004 for a program with no such memory."""
+    from ...backends.cri.image import footprint_of
+    from ...backends.cri.placement import place
+    from ...runtime.cost import Meter
+    from ...runtime.program import CriProgram
+    from ...runtime.program.diagnostics import usage
+
+    if not isinstance(program, CriProgram):
+        raise usage("NMC-X004", f"a program for target {program.target!r} has no --cost", hint="leave it out")
+    return Meter(footprint_of(program, place(program)), program.profile)
+
+
+def _show_cost(cost: dict[str, Any], timesteps: int) -> None:
+    """Means over the timesteps of all samples."""
+    words, cycles = cost["hbm_access"] / timesteps, cost["cycles"] / timesteps
+    micro, joule = cost["microseconds"] / timesteps, cost["memory_microjoule"] / timesteps
+    click.echo(f"per timestep {words:,.1f} memory accesses of 64 bytes")
+    click.echo(f"estimated, not calibrated: {cycles:,.0f} cycles, {micro:,.1f} µs, {joule:,.2f} µJ in the memory")
 
 
 def _show_output(name: str, values: NDArray[np.float32], train: bool) -> None:
@@ -39,18 +63,30 @@ def _show_output(name: str, values: NDArray[np.float32], train: bool) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write outputs, integers and counters here (.npz)."
 )
-@click.option("--engine", type=click.Choice(["auto", "reference"]), default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(["auto", "fast", "reference"]), default="auto", show_default=True)
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
-def command(out: Output, program: Path, source: Path, output: Path | None, engine: str, trace: bool) -> None:
+@click.option("--cost", is_flag=True, help="cri: also count memory accesses and estimate cycles and energy.")
+@click.option("--seed", type=click.IntRange(min=0), help="cri: draw the noise of a program with noise from this seed.")
+def command(
+    out: Output,
+    program: Path,
+    source: Path,
+    output: Path | None,
+    engine: str,
+    trace: bool,
+    cost: bool,
+    seed: int | None,
+) -> None:
     """Run PROGRAM on samples and print what it answers."""
     from ...runtime import Session, load
     from ...runtime.data import read_arrays, write_result
 
-    session = Session(load(program), engine)
+    session = Session(load(program), engine, seed)
     arrays = read_arrays(source)
+    more: dict[str, Any] = {"meter": _meter(session.program)} if cost else {}
     start = time.perf_counter()
     with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
-        result = session.run(arrays, trace=trace, progress=progress)
+        result = session.run(arrays, trace=trace, progress=progress, **more)
     seconds = time.perf_counter() - start
     if output is not None:
         write_result(output, result)
@@ -68,6 +104,8 @@ def command(out: Output, program: Path, source: Path, output: Path | None, engin
         names = {"spikes": "spikes", "synaptic_events": "synaptic events", "macs": "MACs"}
         work = ", ".join(f"{counters[key] / each:,.1f} {name}" for key, name in names.items() if key in counters)
         click.echo(f"{samples:,} samples × {length} {unit} in {seconds:.2f} s; per sample {work}")
+        if "hardware" in counters:
+            _show_cost(counters["hardware"], each * length)
         if output is not None:
             click.echo(f"written: {output}")
 

@@ -68,6 +68,7 @@ class CriView:
     def notes(self) -> list[str]:
         models = [
             f"neuron model: code {m.code}, threshold {m.threshold}, leak {m.leak}, shift {m.shift}"
+            + (f", refractory {m.refractory}" if m.refractory else "")
             for m in self.program.models
         ]
         return models + [f"output {r.name} {r.shape}: read as {_reading(r)}" for r in self.program.readouts]

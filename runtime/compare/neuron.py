@@ -10,7 +10,7 @@ from ..arith import Ints
 from ..encode import Array, Bools, codes, step_axons
 from ..program.cri import CriProgram, NeuronModel, Table
 from ..reference.cri import CriMachine
-from ..reference.neuron import Parameters, decay
+from ..reference.neuron import Parameters, start
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def watch(program: CriProgram, sample: dict[str, Array], neuron: int) -> NeuronH
     for step in range(program.steps):
         axons[:] = False
         step_axons(program, step, given, axons)
-        before = machine.read(one)
+        before, waiting = machine.read(one), None if machine.waiting is None else machine.waiting[:, one]
         fired = machine.step(axons)
         own = fired[:, one]
-        arrived = machine.read(one) - decay(before, own, parameters, program.profile)
+        arrived = machine.read(one) - start(before, waiting, parameters, program.profile).v
         events = planes[from_axons][axons[0, from_axons]].sum() + np.count_nonzero(fired[0, sources])
         rows.append((int(before[0, 0]), bool(own[0, 0]), int(arrived[0, 0]), int(events), machine.out_of_range))
     tested, spikes, inputs, carried, lost = (np.array(column) for column in zip(*rows, strict=True))
@@ -57,9 +57,7 @@ def watch(program: CriProgram, sample: dict[str, Array], neuron: int) -> NeuronH
 
 def parameters_of(program: CriProgram, neuron: int) -> Parameters:
     """The parameters of one neuron."""
-    m = program.models[program.neuron_model[neuron]]
-    numbers = (np.array([number]) for number in (m.code, m.threshold, m.leak, m.shift))
-    return Parameters(*numbers, soft=np.array([m.soft]))
+    return Parameters.of_models(program.models, program.neuron_model[[neuron]])
 
 
 def _sources(table: Table, neuron: int) -> Ints:

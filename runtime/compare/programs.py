@@ -63,7 +63,8 @@ def _cri(first: CriProgram, second: CriProgram) -> Iterator[Difference]:
 
 def _model(m: NeuronModel) -> str:
     text = f"code {m.code}, threshold {m.threshold}, leak {m.leak}, shift {m.shift}"
-    return f"{text}, soft reset" if m.soft else text
+    resets = f"{text}, soft reset" if m.soft else text
+    return f"{resets}, refractory {m.refractory}" if m.refractory else resets
 
 
 # --- records ---

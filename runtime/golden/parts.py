@@ -13,7 +13,7 @@ import numpy as np
 from ..program import records
 from ..program.akida import AkidaProgram
 from ..program.container import Program
-from ..program.cri import CriProgram, Population, Table, source_blocks
+from ..program.cri import CriProgram, NeuronModel, Population, Table, source_blocks
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,19 @@ def _cri(program: CriProgram) -> Iterator[Part]:
     synapses = [_arriving(table, program.populations) for table in (program.axons, program.neurons)]
     for population, *arriving in zip(program.populations, *synapses, strict=True):
         slots = program.neuron_model[population.first : population.stop]
-        used = {int(slot): str(program.models[slot]) for slot in np.unique(slots)}
+        used = {int(slot): _text(program.models[slot]) for slot in np.unique(slots)}
         held = [_digest(population), str(used), hashlib.sha256(slots.tobytes()).hexdigest(), *arriving]
         yield Part(f"population {population.name}", hashlib.sha256("\n".join(held).encode()).hexdigest())
     for phase in program.schedule:
         yield Part(f"schedule {phase.name}", _digest(phase))
     for readout in program.readouts:
         yield Part(f"output {readout.name}", _digest(readout))
+
+
+def _text(model: NeuronModel) -> str:
+    """Its fields, without a refractory period of 0: digests were recorded before there were any."""
+    text = str(model)
+    return text if model.refractory else text.replace(", refractory=0", "")
 
 
 def _digest(record: Any) -> str:

@@ -33,6 +33,7 @@ class Profile:
     no_leak     (model code, leak) that means "no leak" in this build
     noise_off   the noise shift that means "no noise" in this build
     soft_reset  whether a neuron may keep V − threshold when it fires
+    refractory  whether a neuron may rest after it fired
     """
 
     name: str
@@ -44,13 +45,22 @@ class Profile:
     no_leak: tuple[int, int]
     noise_off: int
     soft_reset: bool = field(default=False, metadata=OPTIONAL)
+    refractory: bool = field(default=False, metadata=OPTIONAL)
+
+    @property
+    def noise(self) -> str:
+        """How the build adds noise, which goes with its leak: "before" the test to all neurons (the vendor's
+        simulator), else after it to LIF neurons that did not fire, shifted to the right without ("halves") or with
+        ("whole") the sign bit."""
+        return {"floor63": "before", "floor": "halves", "logical": "whole"}[self.leak]
 
 
 @dataclass(frozen=True, order=True)
 class NeuronModel:
     """One parameter slot: code (0 ANN, 1 counter, 2 LIF, 3 IF), threshold as programmed, leak exponent, noise shift.
 
-    A neuron that fires is set to 0, a `soft` one to V − threshold.
+    A neuron that fires is set to 0, a `soft` one to V − threshold. It is not tested in the `refractory` timesteps, 0 to
+    7, after a spike, and loses its input in as many, from the timestep of the spike on.
     """
 
     code: int
@@ -58,6 +68,7 @@ class NeuronModel:
     leak: int
     shift: int
     soft: bool = field(default=False, metadata=OPTIONAL)
+    refractory: int = field(default=0, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ READOUT_KINDS = ("potential", "count", "spikes", "potentials")
 MAX_MODELS = 256  # what the uint8 of neuron_model can name
 MAX_WIDTH = 48  # leaves the int64 of a simulator room for the input sum of one step
 MAX_BITS = 16
+MAX_REFRACTORY = 7
 MAX_STEPS = 2**31 - 1
 
 
@@ -98,6 +99,11 @@ class _Problems(Problems):
         self.need(-128 <= model.shift <= 127, "F013", f"{where}/shift", f"must be -128 to 127, not {model.shift}")
         soft = profile.soft_reset or not model.soft
         self.need(soft, "F013", f"{where}/soft", f"{profile.name} has no soft reset")
+        rests = model.refractory
+        inside = 0 <= rests <= MAX_REFRACTORY
+        self.need(inside, "F013", f"{where}/refractory", f"must be 0 to {MAX_REFRACTORY}, not {rests}")
+        known = profile.refractory or not rests
+        self.need(known, "F013", f"{where}/refractory", f"{profile.name} has no refractory periods")
 
     def within(self, where: str, index: Array, count: int, what: str) -> None:
         if index.size:

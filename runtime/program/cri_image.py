@@ -96,14 +96,13 @@ def word_of_column(column: IntArray) -> IntArray:
 class ParameterSlot:
     """What one parameter word says: the model of all neurons in rows below `boundary` that no word before it has.
 
-    delay, refractory, dual and shadow are fields of later builds that nmc leaves at 0.
+    delay, dual and shadow are fields of later builds that nmc leaves at 0.
     """
 
     model: NeuronModel
     boundary: int
     legacy: bool = False
     delay: int = 0
-    refractory: int = 0
     dual: int = 0
     shadow: int = 0
 
@@ -151,7 +150,7 @@ def parameter_slot(word: int) -> ParameterSlot:
     for name, (upper, lower) in _FIELDS.items():
         value = (word >> lower) & ((1 << (upper - lower + 1)) - 1)
         found[name] = value if value in field_range(name) else value - len(field_range(name))
-    numbers = {name: found.pop(name) for name in ("code", "threshold", "leak", "shift")}
+    numbers = {name: found.pop(name) for name in ("code", "threshold", "leak", "shift", "refractory")}
     model = NeuronModel(**numbers, soft=bool(found.pop("soft")))
     return ParameterSlot(model, found.pop("boundary"), bool(found.pop("legacy")), **found)
 

@@ -17,7 +17,8 @@ from ..program.cri_image import (
     parameter_slot,
     pointer_words,
 )
-from .neuron import Bools, Parameters, decay, fires, fit
+from .neuron import Bools, Parameters, fit, start, taken
+from .noise import refuse_noise
 
 
 class ImageMachine:
@@ -28,8 +29,11 @@ class ImageMachine:
     """
 
     def __init__(self, image: CriImage):
+        """NmcError NMC-R008 (unsupported) where a neuron has noise."""
         self.image = image
         self.parameters = _parameters(image)
+        refuse_noise(self.parameters.shift, image.profile, "a program is simulated with noise, an image is not")
+        self.waiting = self.parameters.at_rest((image.slots,))
         self.v = np.zeros((image.slots // COLUMNS, COLUMNS), np.int64)
         self.accesses = 0
 
@@ -37,14 +41,13 @@ class ImageMachine:
         """One timestep: `axons` bool [inputs] are active. Which slots fired, bool [slots], and the neurons reported
         to the host, in the order of their spike entries."""
         profile, flat = self.image.profile, self.v.reshape(-1)
-        fired = fires(flat, self.parameters.threshold, profile)
-        kept = fit(decay(flat, fired, self.parameters, profile), profile)[0].reshape(self.v.shape)
+        fired, kept, self.waiting, _ = start(flat, self.waiting, self.parameters, profile)
         sums, reported = np.zeros(self.v.shape, np.int64), list[int]()
         for pointers, active in ((self.image.axon_pointers, axons), (self.image.neuron_pointers, fired)):
             self.accesses += pointer_words(len(active))
             for pointer in pointers[: len(active)][active].tolist():
                 reported += self._read(pointer, sums)
-        self.v = fit(kept + sums, profile)[0]
+        self.v = fit(kept + taken(sums.reshape(-1), self.waiting), profile)[0].reshape(self.v.shape)
         return fired, reported
 
     def _read(self, pointer: int, sums: Ints) -> list[int]:
@@ -70,6 +73,4 @@ def _parameters(image: CriImage) -> Parameters:
     found = [parameter_slot(word) for word in image.parameters]
     row = np.arange(image.slots) // COLUMNS
     number = np.searchsorted([entry.boundary for entry in found], row, side="right")
-    models = [entry.model for entry in found]
-    table = np.array([(m.code, m.threshold, m.leak, m.shift) for m in models], np.int64).reshape(-1, 4)
-    return Parameters(*table[number].T, soft=np.array([m.soft for m in models], np.bool_)[number])
+    return Parameters.of_models([entry.model for entry in found], number)

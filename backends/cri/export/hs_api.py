@@ -72,6 +72,9 @@ def _check(program: CriProgram) -> None:
     if any(model.soft and model.code != IF for model in program.models):
         why = "the API has it for neurons without a leak only (IF_neuron)"
         raise _inexpressible("it has neurons with a leak and soft reset", why, "neurons without a leak, or hard reset")
+    if any(model.refractory for model in program.models):
+        why = "nmc writes files for branches of the API without them as well"
+        raise _inexpressible("it has neurons with a refractory period", why, "refractory periods of 0")
     twice = [
         what for what, table in (("axons", program.axons), ("neurons", program.neurons)) if _repeats(program, table)
     ]

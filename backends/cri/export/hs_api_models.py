@@ -12,7 +12,7 @@ from .hs_api_problems import Findings, short
 
 CLASSES = {"ANN_neuron": 0, "LIF_neuron": 2, "IF_neuron": 3}
 ALIASES = {"theta": "threshold", "nu": "shift", "Lambda": "leak"}
-NOT_MODELLED = ("refractory_max", "delay_value", "dual_synapse_en", "shadow_uram_offset")
+NOT_READ = ("refractory_max", "delay_value", "dual_synapse_en", "shadow_uram_offset")
 SOFT = ("soft_reset", "soft_reset_en")
 LEGACY, LEGACY_PROFILE = "legacy_noise_en", "hw_l6_legacy"
 
@@ -76,7 +76,7 @@ class ModelReader:
                 given[name] = int(value)
         needed = {"threshold", "shift", "leak"} if kind == "LIF_neuron" else {"threshold", "shift"}
         leaks = {"leak"} if kind != "IF_neuron" else set()
-        known = {"threshold", "shift", *leaks, *NOT_MODELLED, *SOFT, LEGACY}
+        known = {"threshold", "shift", *leaks, *NOT_READ, *SOFT, LEGACY}
         stated = {ALIASES.get(key, key) for key in state}
         for name in sorted(needed - stated):
             self.found.add("F031", f"{where}: the {kind} has no {name}")
@@ -85,9 +85,9 @@ class ModelReader:
         return given
 
     def _check_extras(self, where: str, numbers: dict[str, int]) -> None:
-        for name in NOT_MODELLED:
+        for name in NOT_READ:
             if numbers.get(name, 0):
-                self.found.add("F031", f"{where}: {name} is {numbers[name]}, which is not modelled")
+                self.found.add("F031", f"{where}: {name} is {numbers[name]}, which nmc does not read")
         for name in SOFT:
             if numbers.get(name, 0) and not PROFILES[self.profile].soft_reset:
                 self.found.add(

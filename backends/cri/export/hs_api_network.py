@@ -76,7 +76,7 @@ def program_of(
     noisy = sum(model.shift != profile.noise_off for model in used)
     if noisy:
         off = f"under profile {profile.name} only shift {profile.noise_off} is off"
-        notes.append(f"{noisy:,} of {len(used):,} neuron models ask for noise, which is not simulated: {off}")
+        notes.append(f"{noisy:,} of {len(used):,} neuron models have noise, which is simulated with a seed: {off}")
     return program, notes
 
 

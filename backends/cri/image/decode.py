@@ -22,7 +22,7 @@ from ....runtime.program.problems import Problems
 from ..export.hs_api_network import Network, Synapses
 from .synapses import Bools
 
-NOT_MODELLED = ("delay", "refractory", "dual", "shadow")
+NOT_MODELLED = ("delay", "dual", "shadow")
 
 
 def decode_image(image: CriImage, slot: IntArray) -> Network:
@@ -60,6 +60,8 @@ def _check_parameters(image: CriImage, found: list[ParameterSlot], problems: Pro
         problems.need(inside, "F041", where, f"threshold {threshold} exceeds {image.profile.width} bits")
         soft = image.profile.soft_reset or not entry.model.soft
         problems.need(soft, "F041", where, f"{image.profile.name} has no soft reset")
+        rests = image.profile.refractory or not entry.model.refractory
+        problems.need(rests, "F041", where, f"{image.profile.name} has no refractory periods")
         for name in NOT_MODELLED:
             value = int(getattr(entry, name))
             problems.need(value == 0, "F043", where, f"{name} is {value}, which is not modelled")

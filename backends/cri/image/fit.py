@@ -17,7 +17,7 @@ LAYOUTS: dict[str, Layout] = {"hw2024": Layout(), "hw_l6": Layout(), "hw_l6_lega
 COUNT_BITS = 17
 """Width of the numbers of axons and neurons in the network parameters."""
 MAX_SLOTS = ((1 << COUNT_BITS) - 1) // BLOCK * BLOCK
-PARAMETERS = ("code", "threshold", "leak", "shift", "soft")
+PARAMETERS = ("code", "threshold", "leak", "shift", "soft", "refractory")
 POINTERS = 8
 
 
