@@ -243,6 +243,7 @@ def test_damaged_files_are_refused_or_valid_programs(tmp_path_factory: pytest.Te
         assert_valid(program)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_damaged_host_files_are_refused_or_valid_programs(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:

@@ -513,6 +513,7 @@ def layers(draw: st.DrawFn) -> Graph:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(layers())
 def test_random_layers_become_legal_and_stay_equal_or_are_declined(graph: Graph) -> None:

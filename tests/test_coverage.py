@@ -9,6 +9,8 @@ import pytest
 
 from nmc.compiler.frontends.onnx.handlers import HANDLERS
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS))
 import operator_coverage  # noqa: E402
@@ -24,7 +26,6 @@ def test_forms_have_one_line_each() -> None:
     assert len({(form.op, form.what) for form in FORMS}) == len(FORMS)
 
 
-@pytest.mark.slow
 def test_the_page_is_current() -> None:
     page = (DOCS / "reference" / "coverage.md").read_text(encoding="utf-8")
     assert operator_coverage.page() == page, "run `make docs`"

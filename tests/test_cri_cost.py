@@ -99,6 +99,7 @@ def test_totals_in_units() -> None:
     assert total["calibrated"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", HARDWARE)
 @given(st.integers(0, 2**32 - 1))
 def test_accesses_equal_those_of_the_machine_that_runs_from_memory(profile: str, seed: int) -> None:

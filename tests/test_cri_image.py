@@ -134,6 +134,7 @@ def check_same_steps(program: CriProgram, placement: Placement, seed: int, steps
     return machine.spikes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", HARDWARE)
 @given(SEEDS)
 def test_the_machine_that_runs_from_an_image_equals_the_one_that_runs_from_tables(profile: str, seed: int) -> None:

@@ -341,6 +341,7 @@ def test_a_word_changed_at_random_is_refused_or_read_as_another_network(data: st
         assert 0 <= int(network.neurons.target.min()) <= int(network.neurons.target.max()) < 50
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=60)
 def test_bytes_of_the_map_changed_at_random_never_end_in_a_traceback(

@@ -22,6 +22,8 @@ from nmc.compiler.ir import Graph
 from nmc.runtime import Session
 from nmc.runtime.cri_cores import run_cores
 
+pytestmark = pytest.mark.slow
+
 # --- equality ---
 
 
@@ -31,7 +33,6 @@ def test_random_networks(seed: int) -> None:
     check_partition(graph, lowered(graph, ("sim", "hw2024")[seed % 2]), 2 + seed % 4, seed, (16, 2)[seed % 3 == 0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_many_random_networks(seed: int) -> None:
     graph = random_net(seed)

@@ -20,6 +20,8 @@ from nmc.compiler.diagnostics import Exit, NmcError
 from nmc.runtime import cri_cores
 from nmc.runtime.program import save
 
+pytestmark = pytest.mark.slow
+
 # --- routing ---
 
 

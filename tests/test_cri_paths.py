@@ -40,6 +40,7 @@ def check_both_ways(graph: Graph, profile: str = "sim") -> list[unroll.Fan]:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(networks(), st.sampled_from(sorted(PROFILES)))
 def test_random_networks_are_the_same_program_both_ways(graph: Graph, profile: str) -> None:

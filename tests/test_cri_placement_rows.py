@@ -18,6 +18,8 @@ from nmc.backends.cri.placement.sources import scrambled
 from nmc.compiler import compile_model
 from nmc.runtime.program.cri import CriProgram, Table
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -64,7 +66,6 @@ def test_placements_are_the_same_on_every_machine() -> None:
     assert digest == "c45f84f294e68436d78aada6bbf3879251a4f2b1e3db02127f615a3fd4f2bc50"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("case", "natural_share", "most"), [("shapes", 0.83811, 0.8115), ("bare", 1.04, 0.8160)])
 def test_the_gesture_network_fits_a_core(case: str, natural_share: float, most: float) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "cri_placement.py"), case]

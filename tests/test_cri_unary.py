@@ -93,6 +93,7 @@ def images(graph: Graph, samples: int) -> np.ndarray:
     return (codes - op.zero_point) * op.scale
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(networks())
 def test_spike_counts_and_outputs_equal_the_integer_network(graph: Graph) -> None:

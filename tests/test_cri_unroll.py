@@ -73,6 +73,7 @@ def layers(draw: st.DrawFn) -> tuple[Layer, np.ndarray, tuple[int, ...]]:
     return op, rng.integers(-2, 3, (groups * outer, inner, *kernel)), (groups * inner, *space)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(layers(), st.sampled_from([1, 5, 1 << 16]))
 def test_layers_equal_the_loop_over_their_equations(layer: tuple[Layer, np.ndarray, tuple[int, ...]], chunk) -> None:

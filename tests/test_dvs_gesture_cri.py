@@ -14,6 +14,8 @@ import torch
 from nmc.compiler import Compilation, compile_verbose
 from nmc.runtime import Session
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples" / "dvs_gesture"
 sys.path[:0] = [str(ROOT / "examples")]
@@ -65,7 +67,6 @@ def test_narrow_network_spike_for_spike() -> None:
     assert np.mean(counts.argmax(1) == gestures) >= 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factory", "neurons", "synapses"),
     [("dvs_gesture", 109_615, 53_311_004), ("dvs_gesture_3x3", 123_715, 26_988_804)],
@@ -103,7 +104,6 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-@pytest.mark.slow
 def test_run_on_a_folder_of_recordings(tmp_path: Path) -> None:
     write_recording(tmp_path, "user01_lab", [*range(11)])
     (tmp_path / "trials_to_test.txt").write_text("user01_lab.aedat\n")
@@ -115,7 +115,6 @@ def test_run_on_a_folder_of_recordings(tmp_path: Path) -> None:
     assert len(accuracy) == 1 and accuracy[0] >= 90
 
 
-@pytest.mark.slow
 def test_run_says_what_is_wrong_with_its_files(tmp_path: Path) -> None:
     write_recording(tmp_path, "user01_lab", [3])
     (tmp_path / "trials_to_test.txt").write_text("user01_lab.aedat\n")

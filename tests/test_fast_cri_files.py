@@ -59,6 +59,7 @@ def test_a_program_keeps_what_it_was_when_its_file_is_written_again(tmp_path: Pa
     assert digest(read) == before != digest(load(tmp_path / "p.nmc"))
 
 
+@pytest.mark.slow
 def test_numba_is_imported_only_when_an_engine_is_built(tmp_path: Path) -> None:
     saved(tmp_path / "p.nmc")
     lines = (

@@ -22,6 +22,8 @@ from nmc.runtime.fast import jit
 from nmc.runtime.program import CriProgram, NeuronModel, NmcError, Population, Profile
 from nmc.runtime.reference.neuron import COUNTER, IF, Parameters
 
+pytestmark = pytest.mark.slow
+
 
 def check_random_network(seed: int) -> None:
     profile = PROFILES[sorted(PROFILES)[seed % len(PROFILES)]]
@@ -55,7 +57,6 @@ def test_random_spiking_networks(seed: int) -> None:
     check_random_network(seed)
 
 
-@pytest.mark.slow
 def test_many_random_spiking_networks() -> None:
     for seed in range(40, 1000):
         check_random_network(seed)

@@ -18,6 +18,8 @@ from nmc.runtime.golden.case import read_case
 from nmc.runtime.golden.recorded import read_recorded
 from nmc.runtime.program import AkidaProgram, CriProgram
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("digits_t7", "digits_residual_t7", "gestures", "gestures_events", "moving_events_16", "moving_events_8")
 
 

@@ -19,6 +19,8 @@ from nmc.runtime.golden.draw import draw
 from nmc.runtime.golden.junit import Outcome, write_junit
 from nmc.runtime.golden.recorded import read_recorded, record
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_recorded_are_the_digests_of_a_run(tmp_path: Path) -> None:
     case = read_case(small_case(tmp_path))
@@ -71,7 +73,6 @@ def test_two_cases_at_once_give_what_they_give_alone(tmp_path: Path) -> None:
     assert found["ok"] and [case["name"] for case in found["cases"]] == ["a", "b"]
 
 
-@pytest.mark.slow
 def test_cases_do_not_see_what_the_code_of_others_has_imported(tmp_path: Path) -> None:
     for name, features in (("a", 3), ("b", 5)):
         (tmp_path / name).mkdir()

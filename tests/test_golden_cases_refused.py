@@ -11,6 +11,8 @@ from golden_runs import EXAMPLES, golden, small_case
 
 import nmc.cli.golden as runner
 
+pytestmark = pytest.mark.slow
+
 GOOD = f"model = '{EXAMPLES / 'digits' / 'digits.onnx'}'\ntarget = 'cri'\n"
 DRAWN = "random = 'uniform', seed = 0, samples = 1"
 

@@ -90,6 +90,7 @@ def simulate(net: dict[str, Any], steps: list[list[str]]) -> tuple[dict[str, int
     return spikes, v
 
 
+@pytest.mark.slow
 def test_the_dictionaries_compute_what_the_program_does(digits: Any) -> None:
     program, folder, images = digits
     done = subprocess.run(

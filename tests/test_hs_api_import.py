@@ -296,6 +296,7 @@ def check_anything(path: Path) -> None:
         assert all(d.code in CODES and len(str(d)) < 2000 for d in error.diagnostics)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(jsons())
 def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:

@@ -297,6 +297,7 @@ ATTACKS: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attacks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -320,6 +321,7 @@ def test_the_list_of_names_is_short() -> None:
     assert sys.getrecursionlimit() > MAX_MARKS
 
 
+@pytest.mark.slow
 def test_one_list_many_times_is_refused(tmp_path: Path) -> None:
     """A file of 40 KB that asks for 10^8 synapses."""
     synapses = [("x", 1)] * 10_000

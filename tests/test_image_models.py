@@ -50,6 +50,7 @@ def assert_equals_onnxruntime(graph: Graph, path: Path, images: np.ndarray) -> N
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_full_widths_have_the_published_parameter_counts() -> None:
     with torch.device("meta"):
         assert parameter_counts(MobileNetV2())[1] == 3_504_872

@@ -98,6 +98,7 @@ def test_samples_never_mix() -> None:
             graph.add(op, x, name="y")
 
 
+@pytest.mark.slow
 def test_interpreter_runs_any_number_of_samples_in_batches() -> None:
     graph = graph_of(CHAIN)
     x = np.random.default_rng(0).normal(size=(BATCH_ELEMENTS // 2, 4)).astype(np.float32)

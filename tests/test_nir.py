@@ -17,6 +17,8 @@ from nmc.compiler.driver import compile_verbose
 from nmc.compiler.frontends import NirOptions, import_model
 from nmc.compiler.frontends.nir import hdf5
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["quick"]
 
 STEPS = 40

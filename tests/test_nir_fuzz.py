@@ -75,6 +75,7 @@ def change(tree: dict[str, Any], rng: np.random.Generator) -> None:
         group[name] = some_value(rng)
 
 
+@pytest.mark.slow
 def test_any_content_ends_in_a_graph_or_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hdf5, "read_apart", lambda path, limit: b"".join(hdf5_child.content(str(path))))
     trees = [hdf5.read_tree(GOLDEN / f"{name}.nir", Report()) for name in FILES]

@@ -14,6 +14,8 @@ from nmc.compiler.frontends import NirOptions
 from nmc.compiler.frontends.nir import write_nir
 from nmc.runtime import Session
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["quick"]
 
 JELLY = {"compare": "ge", "start": "reset"}

@@ -21,6 +21,8 @@ from nmc.compiler.frontends.nir import write_nir
 from nmc.compiler.ir import Graph, TensorType, Timing, evaluate
 from nmc.compiler.ir.ops import Add, Dense, Lif, MaxPool, Relu
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["quick"]
 
 

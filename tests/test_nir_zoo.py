@@ -16,6 +16,8 @@ from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends import import_model
 from nmc.compiler.frontends.nir import write_nir
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["quick"]
 
 torch.set_num_threads(1)

@@ -209,6 +209,7 @@ def test_large_constants_are_refused_before_they_are_made(case: str, tmp_path: P
     assert found.code == "NMC-I016" and str(1 << 27) in found.why
 
 
+@pytest.mark.slow
 def test_doubling_has_an_end(tmp_path: Path) -> None:
     net = Net(17)
     value = net.const(np.zeros(1 << 10, np.float32))

@@ -24,6 +24,8 @@ from nmc.compiler.ir.ops import Spike
 from nmc.runtime.compare.profiles import ProfileResult, compare_profiles
 from nmc.runtime.program import CriProgram, Input, NeuronModel, Population, Readout, Table, digest
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 FOLDER = Path(__file__).parent.parent / "examples" / "digits"
 sys.path.insert(0, str(FOLDER))
@@ -105,7 +107,6 @@ def test_leaky_networks_are_the_same_or_refused() -> None:
     assert {row["hw_l6"] for row in found} == {"identical", "refused"}
 
 
-@pytest.mark.slow
 def test_many_random_networks() -> None:
     for seed in range(100, 200):
         check_random(seed, soft=bool(seed % 2), leaky=not seed % 2)
@@ -142,7 +143,6 @@ def test_networks_of_spikingjelly(name: str) -> None:
     check_zoo(next(net for net in NETS if net.name == name))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
 def test_all_networks_of_spikingjelly(net: Net) -> None:
     check_zoo(net)

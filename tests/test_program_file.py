@@ -184,6 +184,7 @@ def test_files_are_written_as_the_safetensors_library_does(
     assert path.read_bytes() == safetensors_bytes(arrays, metadata)
 
 
+@pytest.mark.slow
 def test_equal_programs_are_equal_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from test_cri_reference import unary_program;"

@@ -24,6 +24,8 @@ from nmc.runtime import Session
 from nmc.runtime.program.cri import CriProgram, NeuronModel
 from nmc.runtime.program.cri_check import validate
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 HARD = ("sim", "hw2024")
 SOFT = ("hw_l6", "hw_l6_legacy")
@@ -78,7 +80,6 @@ def test_random_networks_with_soft_reset(seed: int) -> None:
     check_equal(random_net(seed, soft=True, leaky=False), SOFT, seed)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2000, 2200))
 def test_many_random_networks(seed: int) -> None:
     check_equal(random_net(seed), HARD, seed)
@@ -526,7 +527,6 @@ print(len(program.neuron_model), program.axons.sources, synapses, program.steps,
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "neurons", "synapses", "most_seconds", "most_memory"),
     [(5, 109_615, 53_000_000, 4, 1200), (3, 123_715, 26_000_000, 2, 800)],

@@ -15,6 +15,7 @@ from nmc.compiler.diagnostics import Exit, NmcError
 from nmc.compiler.ir import evaluate
 from nmc.runtime import Session
 
+pytestmark = pytest.mark.slow
 torch.set_num_threads(1)
 
 # What has no table: loops through two spiking layers, neurons with a second state, potentials that start elsewhere,
@@ -27,6 +28,7 @@ NEAREST = {"lif-1.5", "plif", "plif-plain"}
 # Integer units in 1 of an output that the framework divides: votes, means over time.
 UNITS = {"if-voting": 10, "if-voting-m": 5, "if-mean": 16, "if-held-mean": 16}
 EXACT = [net for net in NETS if net.name not in REFUSED | NO_TWIN]
+FEW_BITS = [net for net in EXACT if "held" not in net.tags]
 LEAKY = [net for net in EXACT if "lif" in net.tags and net.name not in NEAREST]
 
 
@@ -48,7 +50,7 @@ def compiled(net: Net, weight_bits: int = 16) -> Compilation:
 
 @pytest.mark.parametrize(
     ("net", "weight_bits"),
-    [(net, 16) for net in EXACT] + [(net, 4) for net in EXACT if "held" not in net.tags],
+    [(net, 16) for net in EXACT] + [(net, 4) for net in FEW_BITS],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_every_spike_is_where_the_framework_puts_it(net: Net, weight_bits: int) -> None:

@@ -22,6 +22,7 @@ from spikingjelly.activation_based import functional, layer, neuron  # noqa: E40
 from spikingjelly.activation_based.model import parametric_lif_net  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+pytestmark = pytest.mark.slow
 torch.set_num_threads(1)
 KINDS = ("lif", "threshold")
 

@@ -13,6 +13,8 @@ from nmc.compiler.diagnostics import Exit, NmcError
 from nmc.compiler.frontends import read_model
 from nmc.compiler.ir import Timing, evaluate
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("spikingjelly")
 snn = pytest.importorskip("snntorch")

@@ -13,6 +13,8 @@ from nmc.compiler.diagnostics import Diagnostic, Exit, NmcError
 from nmc.compiler.frontends import import_model, read_model
 from nmc.compiler.ir import evaluate
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 snn = pytest.importorskip("snntorch")
 from snntorch import utils  # noqa: E402

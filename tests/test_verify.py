@@ -30,6 +30,8 @@ from nmc.runtime.compare.engines import differing_parts
 from nmc.runtime.compare.metrics import closeness, fitted_scale
 from nmc.runtime.program import AkidaProgram, CriProgram, NmcError, save
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DIGITS = EXAMPLES / "digits" / "digits.onnx"
 RESIDUAL = EXAMPLES / "digits" / "digits_residual.onnx"

@@ -32,6 +32,8 @@ from nmc.runtime.compare.trains import Departure, differing, first_departure
 from nmc.runtime.cri_session import timed
 from nmc.runtime.program import CriProgram, save
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EVENTS = EXAMPLES / "moving_events" / "moving_events.ir"
@@ -184,7 +186,6 @@ def test_networks_of_spikingjelly(net: Net) -> None:
     check_net(net, 6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
 def test_all_networks_of_spikingjelly(net: Net) -> None:
     for weight_bits in (16, 8, 4):

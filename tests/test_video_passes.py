@@ -346,6 +346,7 @@ def temporal_networks(draw: st.DrawFn) -> Graph:
     return graph
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(temporal_networks())
 def test_random_temporal_networks_stream_like_their_clips_or_are_refused(graph: Graph) -> None:
@@ -364,6 +365,7 @@ def test_random_temporal_networks_stream_like_their_clips_or_are_refused(graph: 
 LAYERS = st.tuples(st.integers(1, 5), st.integers(0, 3), st.integers(0, 3), st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(LAYERS, min_size=1, max_size=4))
 def test_edges_are_exactly_the_frames_that_differ(layers) -> None:
