@@ -18,7 +18,7 @@ from ..common.imported import Imported
 from .export import from_program, specialize
 from .importer import Importer
 from .inputs import check_samples_axis, check_shapes
-from .library import is_neuron_path
+from .spiking_classes import is_neuron_path
 from .trace import KeepsState, Traced
 from .where import quiet
 

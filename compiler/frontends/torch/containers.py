@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from .library import library_class
 from .over_time import each_step, every_step, previous, remember
+from .spiking_classes import library_class
 
 Forward = Callable[..., Any]
 

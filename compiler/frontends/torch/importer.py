@@ -21,9 +21,9 @@ from ..common.problems import DependsOnRefused, Refusal, Report
 from .axes import letters
 from .call import Call, to_array
 from .handlers import NAMES, handler_of, other_neuron, refused, row_of, word
-from .library import neuron_reason
 from .reasons import reason
 from .shapes import OP, REFUSAL, STALE, fake_of
+from .spiking_classes import neuron_reason
 from .trace import Traced
 
 REFUSED = object()  # what a refused node would have been

@@ -22,9 +22,9 @@ from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
 from .handlers import word
-from .library import is_neuron
 from .over_time import each_step, every_step
 from .shapes import FAKE, OP, fake_of
+from .spiking_classes import is_neuron
 from .states import given_states, result_part
 from .trace import Traced
 

@@ -15,7 +15,7 @@ from .export import export
 from .handlers import row_of
 from .importer import Importer
 from .inputs import forward_shapes
-from .library import is_spiking
+from .spiking_classes import is_spiking
 from .states import inner_states
 from .steps import per_step
 from .trace import KeepsState, Traced, trace

@@ -10,7 +10,7 @@ from torch._subclasses import FakeTensorMode
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from .library import fake_result
+from .spiking_classes import fake_result
 
 FAKE = "nmc_fake"
 STALE = "nmc_stale"

@@ -16,8 +16,8 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 from ..common.problems import Refusal
-from .library import is_neuron, state_names
 from .shapes import REFUSAL
+from .spiking_classes import is_neuron, state_names
 from .trace import Traced
 
 _ANEW = "take it as an input of `forward` and return what it becomes, or use init_hidden=True"

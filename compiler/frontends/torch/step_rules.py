@@ -13,8 +13,8 @@ from ..common.problems import require
 from . import over_time, step_moves
 from .handlers import handler_of, row_of, word
 from .layout import Layout
-from .library import is_neuron, step_mode
 from .shapes import fake_of
+from .spiking_classes import is_neuron, step_mode
 from .step import FOLD, WHOLE, Rewrite, Step, one_step, rank_of, train_of
 
 

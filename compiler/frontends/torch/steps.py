@@ -21,10 +21,10 @@ from ..common.problems import Refusal, require
 from .handlers import word
 from .inputs import check_shapes
 from .layout import Layout
-from .library import step_mode
 from .loops import Loop, neuron_calls
 from .over_time import each_step, every_step
 from .shapes import FAKE, OP, REFUSAL, STALE, Shapes, fake_of
+from .spiking_classes import step_mode
 from .step import UNKNOWN, Rewrite, Step
 from .step_rules import rule_of
 from .trace import Traced

@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 
 from .containers import followed
 from .inputs import arguments
-from .library import Unreadable, is_neuron, sealed
 from .shapes import Shapes, fake_of, holds_tensors
+from .spiking_classes import Unreadable, is_neuron, sealed
 
 
 @dataclass

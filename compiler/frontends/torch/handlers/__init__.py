@@ -18,7 +18,7 @@ from torch._ops import OpOverload
 
 from .. import over_time as marks
 from ..call import Call
-from ..library import changed_methods, is_neuron, is_surrogate, library_class
+from ..spiking_classes import changed_methods, is_neuron, is_surrogate, library_class
 from . import activation, arithmetic, dense, over_time, plain, shape, slices, snntorch, spikingjelly, window
 
 Handler = Callable[..., Any]
