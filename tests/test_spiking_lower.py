@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from nmc.runtime.program.cri_check import validate
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parent
 HARD = ("sim", "hw2024")
 SOFT = ("hw_l6", "hw_l6_legacy")
 
