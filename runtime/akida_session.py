@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .akida_host import arrange, edges, feed, frame_of, integer_layers
+from .akida_engines import ENGINES, Machine
+from .akida_host import arrange, edges, frame_of, integer_layers
 from .encode import Array, check_inputs
 from .program.akida import AkidaProgram
 from .program.akida_check import validate
-from .program.akida_shapes import hosted, signals
-from .reference.akida import AkidaMachine
-from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
+from .program.akida_shapes import signals
+from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine, take_results
 
-# "auto" takes the fastest engine there is for the program.
-ENGINES: dict[str, Callable[[AkidaProgram, int], AkidaMachine]] = {"auto": AkidaMachine, "reference": AkidaMachine}
+__all__ = ["ENGINES", "AkidaSession"]
 
 
 class AkidaSession:
@@ -30,13 +29,13 @@ class AkidaSession:
     """
 
     def __init__(self, program: AkidaProgram, engine: str = "auto"):
-        """NmcError NMC-F… for an inconsistent program, NMC-R009 for an unknown engine."""
+        """NmcError NMC-F… for an inconsistent program, NMC-R009 for an engine that is unknown or not there."""
         validate(program)
         self.program = program
         self.latency = {o.name: o.timing.latency(program.clip_length) for o in program.outputs}
         self.input_clipped = 0
-        self._build = named_engine(ENGINES, engine)
-        self.machine = self._build(program, 1)
+        self._build = named_engine(ENGINES, engine)(program)
+        self.machine = self._build(1)
 
     def step(self, frames: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, NDArray[np.float32]]:
         """One frame of every stream: (streams, *frame shape) by input name, in the source model's values and layout.
@@ -48,8 +47,8 @@ class AkidaSession:
         arrays = check_inputs(single, frames)
         streams = len(next(iter(arrays.values())))
         if streams != self.machine.batch:
-            self.machine = self._build(self.program, streams)
-        self.input_clipped += advance(self.program, self.machine, arrays)
+            self.machine = self._build(streams)
+        self.input_clipped += self.machine.step_inputs(arrays)
         return {o.name: arrange(o, self.machine.values[o.layer]).astype(np.float32) for o in self.program.outputs}
 
     def reset(self) -> None:
@@ -78,22 +77,12 @@ class AkidaSession:
         """
         arrays = check_inputs(self.program.inputs, inputs)
         samples = len(next(iter(arrays.values())))
-        size = _batch_size(self.program, self.machine) if batch is None else batch
+        size = _batch_size(self.program) if batch is None else batch
+        _take_results(self.program, samples, trace, size)
         run = _Run(self.program, samples, trace)
         for low, count, part in in_batches(arrays, samples, size, progress):
-            run.add(low, part, self._build(self.program, count))
+            run.add(low, part, self._build(count))
         return run.result
-
-
-def advance(program: AkidaProgram, machine: AkidaMachine, frames: Mapping[str, Array]) -> int:
-    """One step of the machine with frames (batch, *frame_shape) by input name; returns how many values were clipped."""
-    layers = {layer.name: layer for layer in program.layers}
-    clipped, fed = 0, {}
-    for entry in program.inputs:
-        fed[entry.layer], out = feed(entry, frames[entry.name], hosted(layers[entry.layer]).shape)
-        clipped += out
-    machine.step(fed)
-    return clipped
 
 
 class _Run:
@@ -124,18 +113,18 @@ class _Run:
         kept = {name: np.zeros((samples, *frames, *signal.shape), np.int64) for name, signal in traced.items()}
         self.result = Result(outputs, integers, counters, kept, edges=marked)
 
-    def add(self, low: int, part: dict[str, Array], machine: AkidaMachine) -> None:
+    def add(self, low: int, part: dict[str, Array], machine: Machine) -> None:
         """Run one batch, the samples from `low` on."""
         rows = slice(low, low + machine.batch)
         for frame in range(self.program.stream_length):
             given = {entry.name: frame_of(entry, part[entry.name], frame) for entry in self.program.inputs}
-            clipped = advance(self.program, machine, given)
+            clipped = machine.step_inputs(given)
             if frame < self.program.clip_length:
                 self.result.counters["input_clipped"] += clipped
             self._collect(rows, frame, machine)
         self._count(machine)
 
-    def _collect(self, rows: slice, frame: int, machine: AkidaMachine) -> None:
+    def _collect(self, rows: slice, frame: int, machine: Machine) -> None:
         """Keep what the outputs carry at this frame, and the trace."""
         for output in self.program.outputs:
             timing = output.timing
@@ -152,7 +141,7 @@ class _Run:
             now = kept[rows, frame] if self.program.temporal else kept[rows]
             now[:] = machine.values[name]
 
-    def _count(self, machine: AkidaMachine) -> None:
+    def _count(self, machine: Machine) -> None:
         counters = self.result.counters
         for name, products in machine.macs.items():
             counters["macs_per_layer"][name] += products
@@ -166,7 +155,18 @@ class _Run:
             counters["sparsity"][name] = self.zeros[name] / self.elements[name]
 
 
-def _batch_size(program: AkidaProgram, machine: AkidaMachine) -> int:
+def _take_results(program: AkidaProgram, samples: int, trace: bool, size: int) -> None:
+    frames = program.stream_length if program.temporal else 1
+    kept = [frames * math.prod(signal.shape) for signal in signals(program).values() if signal.bits]
+    work = min(size, samples) * _widest(program)
+    take_results(samples, [math.prod(o.shape) for o in program.outputs], kept if trace else (), work)
+
+
+def _widest(program: AkidaProgram) -> int:
+    """Elements of the largest layer, with what its FIFO holds."""
     frames = {layer.name: layer.parameters.get("fifo_size", 1) for layer in program.layers}
-    widest = max(math.prod(signal.shape) * frames[name] for name, signal in machine.signals.items())
-    return min(max(BATCH_ENTRIES // widest, 1), MAX_BATCH)
+    return max(math.prod(signal.shape) * frames[name] for name, signal in signals(program).items())
+
+
+def _batch_size(program: AkidaProgram) -> int:
+    return min(max(BATCH_ENTRIES // _widest(program), 1), MAX_BATCH)

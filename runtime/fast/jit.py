@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import sigutils
+from numba.core.ccallback import CFunc
 
 
 def available() -> bool:
@@ -20,9 +25,43 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     numba keeps the code beside the source, or in the user's cache folder where that is not writable.
     """
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return _stamped(numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # there is no folder to write to: compile in every process
         return numba.njit(nogil=True)(function)
+
+
+def address_of(function: Callable[..., Any], signature: Any) -> int:
+    """Where the machine code of a function lies that is called as C functions are; it is made, or read from disk, now.
+
+    What calls an address is compiled without the function's code, so a large function is compiled only once.
+    """
+    made = CFunc(function, sigutils.normalize_signature(signature), locals={}, options={})
+    with suppress(RuntimeError):  # there is no folder to write to
+        made.enable_caching()
+        _stamped(made)
+    made.compile()
+    _kept.append(made)
+    assert made.address is not None
+    return made.address
+
+
+_kept: list[Any] = []  # code lives as long as its object
+
+
+def _stamped(made: Any) -> Any:
+    """Have the code made again when any file here has changed: numba itself looks at the function's own file only."""
+    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if file is not None:
+        file._source_stamp = stamp()
+    return made
+
+
+@cache
+def stamp() -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every source file of the compiled code."""
+    folder = Path(__file__).parent
+    files = [(path, path.stat()) for path in sorted(folder.rglob("*.py"))] if folder.is_dir() else []
+    return tuple((str(path.relative_to(folder)), found.st_mtime_ns, found.st_size) for path, found in files)
 
 
 def cores() -> int:
