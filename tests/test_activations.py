@@ -143,6 +143,7 @@ def test_values() -> None:
         "softsign": x / (1 + np.abs(x)),
         "swish": x / (1 + np.exp(-0.1 * x)),
         "tanh": np.tanh(x),
+        "thresholded_relu": [0, 0, 0, 0, 0.5, 3, 100],
     }
     assert expected.keys() == KINDS.keys()
     for kind, values in expected.items():

@@ -10,7 +10,9 @@ from .ops.base import IllegalOp
 _MOVES = {"reshape", "transpose", "pad", "slice", "concat"}
 _LINEAR = {"conv", "conv_transpose", "dense", "avg_pool", "mean", "add", "mul"}
 _NEURONS = {"lif", "li", "threshold"}
-_FLOAT = _MOVES | _LINEAR | {"max_pool", "relu", "clip", "activation"}
+_HOST = {"softmax", "normalize", "matmul", "divide", "power", "maximum", "minimum", "function", "mask"}
+_HOST |= {"lstm", "gru", "rnn"}
+_FLOAT = _MOVES | _LINEAR | {"max_pool", "relu", "clip", "activation", "fake_quantize"} | _HOST
 _STEPPED = _FLOAT | _NEURONS | {"running_mean"}
 
 

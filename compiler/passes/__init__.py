@@ -7,4 +7,5 @@ PASSES: dict[str, str] = {
     "fold-batch-norm": "nmc.compiler.passes.fold_batch_norm:FoldBatchNorm",
     "make-causal": "nmc.compiler.passes.make_causal:MakeCausal",
     "stream": "nmc.compiler.passes.stream:Stream",
+    "take-scales": "nmc.compiler.passes.take_scales:TakeScales",
 }

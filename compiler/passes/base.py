@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..diagnostics import unsupported
 from ..ir import Graph, Node
+
+if TYPE_CHECKING:
+    from ..manager import PassRecord
 
 MAX_SWEEPS = 1000
 
@@ -23,6 +26,30 @@ class Declined:
     why: str
 
 
+@dataclass(frozen=True)
+class GivenScale:
+    """What a quantized model says of a value: real numbers from low to high in steps of scale, float64 each, of shape
+    () or with an entry for each element of `axis`. bits: of its codes; zero: the code of real 0, counted from the
+    lowest one."""
+
+    scale: np.ndarray[Any, Any]
+    low: np.ndarray[Any, Any]
+    high: np.ndarray[Any, Any]
+    bits: int
+    axis: int
+    zero: int
+
+    def same(self, other: GivenScale) -> bool:
+        """Do they say the same?"""
+        pairs = ((self.scale, other.scale), (self.low, other.low), (self.high, other.high))
+        return all(np.array_equal(a, b) for a, b in pairs)
+
+    def wider(self, other: GivenScale) -> GivenScale:
+        """Of two quantizers of one value the one whose range is wider; of equal ones the one with smaller steps."""
+        mine, theirs = (((g.high - g.low).max(), -g.scale.max()) for g in (self, other))
+        return self if mine >= theirs else other
+
+
 @dataclass
 class Context:
     """What passes share during one compilation.
@@ -31,6 +58,9 @@ class Context:
     declined  rewrites that were not done, with reasons (`nmc explain` shows them)
     warnings  sentences for the user
     reports   what passes measured: records by pass name
+    done      what each pass did so far: the manager's records
+    scales    scales of a quantized model by value name (take-scales)
+    made_up   the sentence to give where samples decide a range: set if they are noise and the model has scales
     progress  called with (steps done, steps in all) by what takes long
     """
 
@@ -38,12 +68,20 @@ class Context:
     declined: list[Declined] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     reports: dict[str, list[Any]] = field(default_factory=dict)
+    done: list[PassRecord] = field(default_factory=list)
+    scales: dict[str, GivenScale] = field(default_factory=dict)
+    made_up: str = ""
     progress: Callable[[int, int], object] = lambda done, total: None
 
     def decline(self, pass_name: str, where: str, why: str) -> None:
         entry = Declined(pass_name, where, why)
         if entry not in self.declined:
             self.declined.append(entry)
+
+    def renamed(self, old: str, new: str) -> None:
+        """A value has another name from now on."""
+        if old in self.scales:
+            self.scales[new] = self.scales.pop(old)
 
 
 @dataclass(frozen=True)
@@ -52,12 +90,14 @@ class Pass:
 
     takes      stages it accepts; gives: the stage it leaves the graph in ("" = unchanged)
     preserves  True if the graph's outputs stay equal up to float rounding (checked by --verify-each)
+    quantizers  may the graph hold those of a quantized model? If not, take-scales comes before the pass
     """
 
     name: ClassVar[str] = ""
     takes: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[str] = ""
     preserves: ClassVar[bool] = True
+    quantizers: ClassVar[bool] = True
 
     def requires(self, graph: Graph) -> None:
         """Raises NmcError if the pass cannot start from this graph."""

@@ -29,6 +29,8 @@ from ..ir.ops import (
 )
 from .activations import recognise_activation
 from .base import Context, Pass, apply_rules
+from .quantizers import drop_quantizer
+from .transposes import pad_last, transpose_last
 
 NAME = "canonicalize"
 
@@ -220,7 +222,10 @@ RULES = (
     recognise_activation,
     constant_second,
     drop_identity,
+    drop_quantizer,
     merge_moves,
+    transpose_last,
+    pad_last,
     fold_pad,
     one_relu,
     global_pool_is_mean,

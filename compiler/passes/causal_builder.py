@@ -27,7 +27,7 @@ class Builder:
 
     `values` maps a clip value to its value here; `tracks` its timing: a Track while it flows with the stream, None once
     it is settled (made from all frames); `settled` then says when it is there. `frames` counts the frames that the
-    outputs need. What follows a refused layer is not looked at: one problem is told once.
+    outputs need. What follows a refused layer is looked at where that makes sense, so that all problems are told.
     """
 
     def __init__(self, source: Graph, length: int, strict: bool, rules: Mapping[type[Op], Rule]):
@@ -73,11 +73,23 @@ class Builder:
             self.settled[id(clip)] = settled
 
     def _stand_in(self, node: Node) -> None:
-        """In the place of a refused layer: something of the right type."""
-        self.refused.add(id(node.result))
-        data = np.zeros(node.result.type.shape, np.float32)
-        constant = self.target.constant(f"{node.result.name}.refused", data, node.result.type.axes)
-        self.put(node.result, constant, None)
+        """In the place of a refused layer: something of the right type. Where it would make an element of each one that
+        it reads, what follows is looked at as if it did."""
+        result = node.result
+        axis = result.type.axis("T")
+        alike = (v for v in node.operands if v is not None and not v.is_constant and v.type.axis("T") is not None)
+        tracks = (
+            self.tracks[id(v)] for v in alike if v.type.shape[v.type.axes.index("T")] == result.type.shape[axis or 0]
+        )
+        track = None if axis is None else next(filter(None, tracks), None)
+        name = f"{result.name}.refused"
+        if axis is not None and track is not None:
+            shape = (*result.type.shape[:axis], self.length, *result.type.shape[axis + 1 :])
+            self.put(result, self.target.add_input(name, result.type.with_shape(shape)), track.mapped(False))
+            return
+        self.refused.add(id(result))
+        data = np.zeros(result.type.shape, np.float32)
+        self.put(result, self.target.constant(name, data, result.type.axes), None)
 
     def value(self, value: Value | None) -> Value | None:
         """What a clip value has become; constants are themselves."""

@@ -20,17 +20,25 @@ from ..ir.ops import (
     Conv,
     ConvTranspose,
     Dense,
+    Divide,
+    FakeQuantize,
+    Gru,
+    Lstm,
+    MatMul,
     MaxPool,
     Mean,
     Mul,
     Op,
     Pad,
+    Power,
     Relu,
     Reshape,
+    Rnn,
     Slice,
     Transpose,
 )
 from .causal_builder import Builder, Refused, Rule
+from .causal_recurrent import recurrent
 from .fold_batch_norm import channel_affine
 
 
@@ -62,22 +70,30 @@ def _unbiased(node: Node) -> bool:
 # --- layers that look at one frame ---
 
 
+def _has_axis(node: Node) -> bool:
+    """Has a quantizer several scales?"""
+    scale = node.operand("scale")
+    return scale is not None and scale.type.rank > 0
+
+
 def elementwise(b: Builder, node: Node) -> None:
     value, track = b.operand(node)
     op = node.op
     if isinstance(op, BatchNorm) and node.x.type.axes[1] == "T":
         raise Refused("it normalizes along time")
+    if isinstance(op, FakeQuantize) and _has_axis(node) and node.x.type.axes[op.axis] == "T":
+        raise Refused("it has another scale for each frame", hint="one scale for a tensor, or for each channel")
     zero = np.zeros((1,) * value.type.rank)
     if isinstance(op, BatchNorm):
         keeps = not np.any(channel_affine(node)[1])
     else:
-        keeps = bool(np.all(op.evaluate(zero) == 0))
+        keeps = isinstance(op, FakeQuantize) or bool(np.all(op.evaluate(zero) == 0))
     made = b.add(op, value, *node.operands[1:], node=node)
     b.put(node.result, made, track.mapped(keeps))
 
 
 def binary(b: Builder, node: Node) -> None:
-    """add and mul, of two streams or a stream and a constant."""
+    """add, mul and the like, of two streams or a stream and a constant."""
     constants = [v for v in node.operands if v is not None and v.is_constant]
     if not constants:
         together(b, node)
@@ -88,7 +104,9 @@ def binary(b: Builder, node: Node) -> None:
     axis = node.result.type.axes.index("T") - (node.result.type.rank - constant.type.rank)
     if axis >= 0 and constant.type.shape[axis] != 1:
         raise Refused("its constant differs from frame to frame")
-    keeps = isinstance(node.op, Mul) or not np.any(constant.data)
+    zero = np.zeros((1,) * value.type.rank)
+    pair = (zero, constant.data) if flowing == 0 else (constant.data, zero)
+    keeps = isinstance(node.op, MatMul) or bool(np.all(node.op.evaluate(*pair) == 0))
     operands = (value, constant) if flowing == 0 else (constant, value)
     b.put(node.result, b.add(node.op, *operands, node=node), track.mapped(keeps))
 
@@ -107,8 +125,11 @@ def together(b: Builder, node: Node) -> None:
     waited = [b.delayed(value, track, latest - track.offset, f"%{value.name}") for value, track in edges]
     made = b.add(node.op, *(value for value, _ in waited), node=node)
     track = joined([track for _, track in waited])
-    either = isinstance(node.op, Mul)
-    zero = np.logical_or.reduce([t.zero for _, t in waited]) if either else track.zero
+    zero = track.zero
+    if isinstance(node.op, Mul | MatMul):
+        zero = np.logical_or.reduce([t.zero for _, t in waited])
+    elif isinstance(node.op, Divide | Power):  # 0 / 0 and 0⁰ are not 0
+        zero = np.zeros_like(zero)
     b.put(node.result, made, replace(track, zero=zero))
 
 
@@ -232,12 +253,16 @@ RULES: Mapping[type[Op], Rule] = {
     Conv: windowed,
     ConvTranspose: conv_transpose,
     Dense: dense,
+    FakeQuantize: elementwise,
+    Gru: recurrent,
+    Lstm: recurrent,
     MaxPool: windowed,
     Mean: mean,
     Mul: binary,
     Pad: pad,
     Relu: elementwise,
     Reshape: reshape,
+    Rnn: recurrent,
     Slice: cut,
     Transpose: transpose,
 }

@@ -68,6 +68,7 @@ def fold_after(graph: Graph, node: Node, context: Context) -> bool:
     _become(graph, node, layer, layer.x, scaled, bias * a + c)
     name = layer.result.name
     graph.erase(layer)
+    context.renamed(node.result.name, name)
     graph.rename(node.result, name)
     return True
 

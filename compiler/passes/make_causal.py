@@ -17,6 +17,7 @@ from ..ir.ops import Pad, Slice
 from .base import Context, Pass
 from .causal_builder import Builder
 from .causal_rules import RULES, window_numbers
+from .host_rules import HOST_RULES
 
 NAME = "make-causal"
 
@@ -56,10 +57,11 @@ class MakeCausal(Pass):
                 problems.add("NMC-V004", f"input %{value.name}: {value.type} has no time axis")
         problems.raise_if_any()
         # How many frames a stream needs is known once all timings are: one run to find out, one to build.
-        probe = Builder(graph, max(lengths) + _reach(graph), self.causal == "strict", RULES)
+        rules = {**RULES, **HOST_RULES}
+        probe = Builder(graph, max(lengths) + _reach(graph), self.causal == "strict", rules)
         probe.build()
         probe.problems.raise_if_any()
-        builder = Builder(graph, max(max(lengths), probe.frames), self.causal == "strict", RULES)
+        builder = Builder(graph, max(max(lengths), probe.frames), self.causal == "strict", rules)
         builder.build()
         made = builder.target
         for name, timing in made.timing.items():

@@ -21,25 +21,37 @@ import numpy as np
 from ..diagnostics import Collector
 from ..ir import Graph, Node, Value
 from ..ir.ops import (
+    Add,
     AvgPool,
     Concat,
     Conv,
     ConvTranspose,
     Delay,
+    Divide,
+    FakeQuantize,
     Fifo,
+    Mask,
+    MatMul,
+    Maximum,
     MaxPool,
     Mean,
+    Minimum,
+    Mul,
+    Normalize,
     Op,
     Pad,
+    Power,
     Reshape,
     RunningMean,
     Slice,
+    Softmax,
     Transpose,
 )
 from ..ir.ops.window import Ints
 from .base import Context, Pass
 
 NAME = "stream"
+BROADCAST = (Add, Divide, Mask, MatMul, Maximum, Minimum, Mul, Power)  # their constants are as wide as their values
 
 
 @dataclass(frozen=True)
@@ -102,8 +114,9 @@ class _Builder:
             self.target.outputs[name] = self._value(value)
 
     def _node(self, node: Node) -> None:
-        time = node.x.type.axis("T")
-        if id(node.x) in self.clips:
+        first = next((v for v in node.operands if v is not None and not v.is_constant), node.x)
+        time = first.type.axis("T")
+        if id(first) in self.clips:
             self.values[id(node.result)] = self._whole_clip(node)
         elif time is None or not self._flows(node):
             operands = (None if v is None else self._value(v) for v in node.operands)
@@ -268,12 +281,26 @@ class _Builder:
     def _ends_here(self, node: Node) -> bool:
         return all(isinstance(user.op, Mean | Reshape) for user, _ in node.result.uses)
 
+    def quantizer(self, node: Node, time: int) -> Value:
+        assert isinstance(node.op, FakeQuantize)
+        op = replace(node.op, axis=node.op.axis - (node.op.axis > time))
+        return self._add(op, self._value(node.x), *node.operands[1:], node=node)
+
+    def over_axes(self, node: Node, time: int) -> Value:
+        """softmax and normalize, whose axes are counted without time."""
+        op = node.op
+        if isinstance(op, Softmax):
+            op = replace(op, axis=op.axis - (op.axis > time))
+        elif isinstance(op, Normalize):
+            op = replace(op, axes=tuple(axis - (axis > time) for axis in op.axes))
+        return self._add(op, self._value(node.x), node=node)
+
     def alone(self, node: Node, time: int) -> Value:
-        """An op that treats every element alone: constants lose their time axis."""
+        """An op that treats every frame alone: constants lose their time axis."""
         rank = node.result.type.rank
         operands = []
         for value in node.operands:
-            if value is None or not value.is_constant or type(node.op).mnemonic not in ("add", "mul"):
+            if value is None or not value.is_constant or not isinstance(node.op, BROADCAST):
                 operands.append(None if value is None else self._value(value))
                 continue
             axis = time - (rank - value.type.rank)
@@ -288,10 +315,13 @@ HANDLERS: dict[type[Op], Callable[[_Builder, Node, int], Value]] = {
     Conv: _Builder.windowed,
     ConvTranspose: _Builder.conv_transpose,
     Delay: _Builder.delay,
+    FakeQuantize: _Builder.quantizer,
     MaxPool: _Builder.windowed,
     Mean: _Builder.mean,
+    Normalize: _Builder.over_axes,
     Pad: _Builder.pad,
     Reshape: _Builder.reshape,
     Slice: _Builder.slice,
+    Softmax: _Builder.over_axes,
     Transpose: _Builder.transpose,
 }

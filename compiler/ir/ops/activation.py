@@ -59,6 +59,7 @@ KINDS: dict[str, Callable[[Array, float], Array]] = {
     "softsign": lambda x, alpha: x / (1 + np.abs(x)),
     "swish": lambda x, alpha: x * _sigmoid(alpha * x, alpha),
     "tanh": lambda x, alpha: np.tanh(x),
+    "thresholded_relu": lambda x, alpha: np.where(x > alpha, x, 0.0),
 }
 
 
@@ -83,6 +84,7 @@ class Activation(Op):
     softsign      x/(1 + |x|)
     swish         x·sigmoid(alpha·x); "quick GELU" has alpha 1.702
     tanh          the hyperbolic tangent
+    thresholded_relu  x if x > alpha else 0
 
     Example: %y = activation(%x) {kind="silu"}
     """
