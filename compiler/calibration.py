@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.program.budget import take_memory
 from .diagnostics import NmcError, bad_file
-from .ir import Graph, TensorType, steps_of
+from .ir import Graph, TensorType, Value, steps_of
+from .ir.ops import FakeQuantize
 
 Array = np.ndarray[Any, Any]
 SYNTHETIC_SAMPLES = 64
@@ -19,15 +21,26 @@ SYNTHETIC_RATE = 0.3
 
 
 def synthetic_samples(graph: Graph) -> tuple[dict[str, Array], str]:
-    """Uniform noise in [0, 1) for every input, fewer samples of large ones; and the sentence that tells the user so."""
+    """Uniform noise for every input, in [0, 1) or in the range of its quantizer, fewer samples of large ones; and the
+    sentence that tells the user so where nothing gives ranges."""
     rng = np.random.default_rng(SYNTHETIC_SEED)
     largest = max((v.type.elements for v in graph.inputs), default=1)
     count = min(max(SYNTHETIC_ELEMENTS // max(largest, 1), 1), SYNTHETIC_SAMPLES)
-    samples = {v.name: rng.random((count, *v.type.shape[1:])) for v in graph.inputs}
+    samples = {v.name: _within(rng.random((count, *v.type.shape[1:])), v) for v in graph.inputs}
     return samples, (
         f"no calibration data: activation ranges come from {count} samples of uniform noise in [0, 1); "
         "give --calibration with typical inputs for a program that is accurate"
     )
+
+
+def _within(noise: Array, value: Value) -> Array:
+    """Noise from [0, 1) over the range of the input's quantizer, if it has one for the whole tensor."""
+    for node, _ in value.uses:
+        op, parameters = node.op, [v.data for v in node.operands[1:] if v is not None and v.is_constant]
+        if isinstance(op, FakeQuantize) and not any(p.ndim for p in parameters):
+            low, high = op.evaluate(np.array([-np.inf, np.inf]), *parameters)
+            return low + noise * (high - low)
+    return noise
 
 
 def synthetic_events(graph: Graph) -> dict[str, Array]:
@@ -73,7 +86,9 @@ def _check_array(name: str, array: Array, type: TensorType, train: bool) -> Arra
     if not fits or array.size < 1:
         expected = ", ".join(map(str, ("samples", *shape)))
         raise _wrong(f"input {name!r} has shape {array.shape}, expected ({expected})")
-    array = array.astype(np.float64)
+    if array.dtype != np.float64:
+        take_memory(8 * array.size, f"calibration data in float64, {array.shape}")
+    array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         raise _wrong(f"input {name!r} holds NaN or infinity")
     return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from .frontends import NirOptions, Shapes, import_model
 from .ir import Graph, print_graph
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
+from .passes.take_scales import has_quantizers
 from .pipeline import parse_pipeline, print_pipeline
-from .target import DeviceTarget, check_network, find_target, make_options, network_kind
+from .target import DeviceTarget, find_target, make_options, pipeline_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,6 +61,7 @@ def transform(
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
     nir: NirOptions | None = None,
+    states: Mapping[str, str] | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     manager: Manager | None = None,
 ) -> Transformed:
@@ -70,7 +72,7 @@ def transform(
 
     The other arguments are those of `compile_model`; without calibration, passes that measure have nothing to measure.
     """
-    imported = import_model(model, input_shapes, state_dict, nir)
+    imported = import_model(model, input_shapes, state_dict, nir, states)
     graph = imported.graph.copy()
     context = Context(samples=None if calibration is None else check_samples(graph, calibration))
     context.warnings += imported.notes
@@ -85,6 +87,12 @@ def _sha256(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def _stored(settings: Any) -> dict[str, Any]:
+    """The options as a program keeps them: those that came later (OPTIONAL) only where they are not the default."""
+    later = {f.name: f.default for f in fields(settings) if f.metadata.get("optional")}
+    return {name: value for name, value in asdict(settings).items() if name not in later or value != later[name]}
+
+
 def _calibration(given: bool, context: Context) -> str:
     if context.samples is None:
         return "none"
@@ -92,8 +100,11 @@ def _calibration(given: bool, context: Context) -> str:
 
 
 def _samples_digest(samples: Arrays) -> str:
-    parts = [(name.encode(), np.ascontiguousarray(samples[name], np.float64).tobytes()) for name in sorted(samples)]
-    return _sha256(*(part for pair in parts for part in pair))
+    digest = hashlib.sha256()
+    for name in sorted(samples):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(samples[name], np.float64).data)  # not as bytes, which would be a copy
+    return digest.hexdigest()
 
 
 def compile_verbose(
@@ -103,34 +114,41 @@ def compile_verbose(
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
     nir: NirOptions | None = None,
+    states: Mapping[str, str] | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     manager: Manager | None = None,
     progress: Callable[[int, int], object] | None = None,
+    context: Context | None = None,
     **options: Any,
 ) -> Compilation:
     """Compile `model` for a target; see `compile_model` for the arguments.
 
     `manager` carries the debugging switches (verify_each, dump_ir, print_after); `progress` is called with (steps done,
-    steps in all) while calibration samples run.
+    steps in all) while calibration samples run. A `context` of the caller's holds what the passes did and declined also
+    where the compilation fails.
     """
     backend = find_target(target)
     settings = make_options(backend, options)
-    source = import_model(model, input_shapes, state_dict, nir)
+    source = import_model(model, input_shapes, state_dict, nir, states)
     imported = source.graph
     if passes is None:
-        check_network(backend, network_kind(imported))
-        pipeline = backend.pipeline(settings, network_kind(imported))
+        pipeline = pipeline_of(backend, settings, imported)
     else:
         pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
-    context = Context(progress=progress or (lambda done, total: None))
+    context = context or Context()
+    if progress is not None:
+        context.progress = progress
     context.warnings += source.notes
     if calibration is not None:
         context.samples = check_samples(graph, calibration)
     elif not graph.stepped:
         context.samples, warning = synthetic_samples(graph)
-        context.warnings.append(warning)
+        if has_quantizers(graph):
+            context.made_up = warning
+        else:
+            context.warnings.append(warning)
     manager = replace(manager or Manager(), target=target)
     if manager.verify_each and manager.inputs is None:
         manager = replace(manager, inputs=context.samples or synthetic_events(graph))
@@ -140,7 +158,7 @@ def compile_verbose(
         "numpy": version("numpy"),
         "onnx": version("onnx"),
         "model": {"name": imported.name, "sha256": _sha256(print_graph(imported).encode())},
-        "options": asdict(settings),
+        "options": _stored(settings),
         "pipeline": print_pipeline(pipeline),
         "calibration": _calibration(calibration is not None, context),
         **({"import": source.options} if source.options else {}),
@@ -168,6 +186,7 @@ def compile_model(
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
     nir: NirOptions | None = None,
+    states: Mapping[str, str] | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
     **options: Any,
@@ -180,6 +199,7 @@ def compile_model(
                   inputs are called as the parameters of `forward`, e.g. {"image": (1, 1, 8, 8)}
     state_dict    file of weights (.pt or .safetensors) for PyTorch code
     nir           discretization of a NIR file (`nmc.compiler.frontends.NirOptions`)
+    states        memories that an ONNX model takes and gives, input name to output name; FIFOs are found without it
     calibration   typical inputs, shape (samples, *sample shape), by input name or as one array; without it ranges come
                   from synthetic noise and the result is only good for trying out
     passes        a pipeline as text instead of the target's own
@@ -193,6 +213,7 @@ def compile_model(
         input_shapes=input_shapes,
         state_dict=state_dict,
         nir=nir,
+        states=states,
         calibration=calibration,
         passes=passes,
         **options,

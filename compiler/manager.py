@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save as safetensors
 
+from ..runtime.program.atomic import atomic_write, make_folder
 from ..runtime.program.timing import Timing
 from .diagnostics import NmcError, unsupported
 from .ir import Graph, constant_bank, evaluate, print_graph
@@ -64,7 +65,8 @@ class Manager:
             before = graph.copy()
             try:
                 records.append(self._step(graph, step, context))
-            except NmcError:
+                context.done.append(records[-1])
+            except (NmcError, MemoryError):
                 raise
             except Exception as error:
                 raise self._failed(before, passes[number - 1 :], context, error) from error
@@ -136,15 +138,15 @@ def output_change(
 
 
 def write_graph(graph: Graph, path: Path) -> None:
-    """The text form at `path`, and its large constants beside it in `constants/<digest>` files (safetensors)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(print_graph(graph), encoding="utf-8")
+    """The text form at `path`, and its large constants beside it in `constants/<digest>` files (safetensors).
+    NMC-F014 where a file cannot be written."""
+    make_folder(path.parent, parents=True)
     bank = path.parent / "constants"
     for digest, data in constant_bank(graph).items():
         file = bank / f"{digest[:16]}.safetensors"
         if not file.exists():
-            bank.mkdir(exist_ok=True)
-            save_file({digest: np.ascontiguousarray(data)}, file)
+            _write_arrays(make_folder(bank) / file.name, {digest: data})
+    _write_text(path, print_graph(graph))
 
 
 def write_reproducer(folder: Path, graph: Graph, rest: Sequence[Pass], context: Context, target: str) -> str:
@@ -156,8 +158,16 @@ def write_reproducer(folder: Path, graph: Graph, rest: Sequence[Pass], context: 
     else:
         command = f"nmc compile {folder / 'input.ir'} --target {target} --passes '{print_pipeline(rest)}'"
     if context.samples is not None and target:
-        samples = {name: np.ascontiguousarray(array) for name, array in context.samples.items()}
-        save_file(samples, folder / "calibration.safetensors")
+        _write_arrays(folder / "calibration.safetensors", context.samples)
         command += f" --calibration {folder / 'calibration.safetensors'}"
-    (folder / "replay.sh").write_text(command + "\n", encoding="utf-8")
+    _write_text(folder / "replay.sh", command + "\n")
     return command
+
+
+def _write_text(path: Path, text: str) -> None:
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    content = safetensors({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    atomic_write(path, lambda file: file.write(content))

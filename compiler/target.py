@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NoReturn, Protocol, runtime_checkable
 
-from .diagnostics import Diagnostic, unsupported, usage
+from .diagnostics import Collector, Diagnostic, NmcError, unsupported, usage
 from .ir import Graph
+from .ir.ops import Li, Lif, Threshold
 from .passes.base import Context, Pass
+from .passes.take_scales import TakeScales, has_quantizers
 from .pipeline import load_class, nearest
 
 GROUP = "nmc.targets"
@@ -59,10 +61,27 @@ class DeviceTarget(Protocol):
 
 
 def network_kind(graph: Graph) -> str:
-    """What kind of network an imported graph is: "spiking" (timestep by timestep), "video" (whole clips) or "image"."""
+    """What kind of network an imported graph is: "spiking" (timestep by timestep), "stateful" (step by step, without
+    neurons), "video" (whole clips) or "image"."""
     if graph.stepped:
+        if graph.feedback and not any(isinstance(node.op, Lif | Li | Threshold) for node in graph.nodes):
+            return "stateful"
         return "spiking"
     return "video" if any(value.type.axis("T") is not None for value in graph.inputs) else "image"
+
+
+def pipeline_of(target: Target, options: Any, graph: Graph) -> tuple[Pass, ...]:
+    """The target's passes for an imported graph; for a quantized model also the one that takes its scales.
+
+    NmcError NMC-T004 unless the target takes that kind of network.
+    """
+    kind = network_kind(graph)
+    if kind == "stateful" and kind not in target.networks:
+        _refuse_states(graph, target)
+    check_network(target, kind)
+    passes = target.pipeline(options, kind)
+    first = next((i for i, step in enumerate(passes) if not step.quantizers), len(passes))
+    return (*passes[:first], TakeScales(), *passes[first:]) if has_quantizers(graph) else passes
 
 
 def check_network(target: Target, kind: str) -> None:
@@ -74,6 +93,17 @@ def check_network(target: Target, kind: str) -> None:
             why=f"it runs {' and '.join(target.networks)} networks",
             hint="`nmc targets` lists the targets",
         )
+
+
+def _refuse_states(graph: Graph, target: Target) -> NoReturn:
+    """NmcError NMC-V005 for each state: a FIFO would have become a causal layer at import."""
+    problems = Collector()
+    why = "it is not the last frames of one value, joined in front of the next ones along an axis of time"
+    hint = "keep only FIFOs outside the model (docs/import.md), or export the model for whole clips"
+    for state in graph.feedback:
+        what = f"target {target.name!r} cannot hold the state %{state.name}"
+        problems.add("NMC-V005", what, ", ".join(state.origin), why, hint)
+    raise NmcError(problems.diagnostics, problems.exit_code)
 
 
 def target_names() -> list[str]:

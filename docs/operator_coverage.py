@@ -6,6 +6,7 @@ Every form is put into a small network, which is imported and compiled; the tabl
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+from host_forms import HOST_FORMS, HOST_WITHOUT_FORM
 from onnx import TensorProto, helper, numpy_helper
 from operator_forms import FORMS, WITHOUT_FORM, Form
+from quantized_forms import QUANTIZED_FORMS, QUANTIZED_WITHOUT_FORM
 
 from nmc.compiler import compile_verbose
 from nmc.compiler.diagnostics import NmcError
@@ -24,6 +27,8 @@ from nmc.compiler.manager import Manager
 from nmc.compiler.target import target_names
 
 IR_VERSION = 8
+ALL_FORMS = [*FORMS, *HOST_FORMS, *QUANTIZED_FORMS]
+WITHOUT = WITHOUT_FORM | HOST_WITHOUT_FORM | QUANTIZED_WITHOUT_FORM
 SHAPES = {
     "image": (1, 3, 8, 8),
     "line": (1, 3, 8),
@@ -91,9 +96,31 @@ def _model(form: Form) -> onnx.ModelProto:
         x = net.op("Relu", x)
     if form.before == "pooled":
         x = net.op("GlobalAveragePool", x)
+    if form.codes:
+        return _finished(net, shape, _quantized(net, form, x))
     operands = [x if operand is Form.X else net.constant(operand) for operand in form.operands]
     y = net.op(form.op, *operands, outputs=form.outputs, **form.attributes)
     return _finished(net, shape, f"{y}.{form.used}" if form.used else y)
+
+
+def _quantized(net: _Net, form: Form, x: str) -> str:
+    """The form between quantizers, as its operands want them."""
+    operands = [operand if operand is Form.X else net.constant(operand) for operand in form.operands]
+    if "dynamic" in form.codes:
+        behind = form.codes.startswith("behind")
+        codes = net.op("DynamicQuantizeLinear", x, outputs=3)
+        weight = net.constant(np.ones((4, 4, 1, 1), np.int8)) if behind else operands[1]
+        kind, attributes = ("ConvInteger", {}) if behind else (form.op, form.attributes)
+        product = net.op("Cast", net.op(kind, codes, weight, f"{codes}.2", **attributes), to=TensorProto.FLOAT)
+        return net.op("Mul", product, net.op("Mul", f"{codes}.1", net.constant(np.float32(0.004))))
+    code = [net.constant(array) for array in (np.float32(0.05), np.uint8(128))]
+    if form.codes != "behind":
+        own = operands[1:3] if "channels" in form.codes else code
+        x = net.op("QuantizeLinear", x, *own, **form.attributes if "channels" in form.codes else {})
+    y = net.op(form.op, *(x if operand is Form.X else operand for operand in operands), **form.attributes)
+    if form.codes.startswith("before"):
+        return y
+    return net.op("DequantizeLinear", y, *(operands[1:] if form.codes == "behind" else code))
 
 
 def _conv(net: _Net, x: str, dims: int) -> str:
@@ -124,7 +151,11 @@ def _tried(form: Form, folder: Path) -> Iterator[tuple[str, str]]:
     yield "yes", ""
     for target in target_names():
         try:
-            compile_verbose(graph, target, manager=Manager(reproducer=folder / "reproducer"))
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", RuntimeWarning
+                )  # random inputs are outside the domain of some functions
+                compile_verbose(graph, target, manager=Manager(reproducer=folder / "reproducer"))
             yield "yes", ""
         except NmcError as error:
             found = error.diagnostics[0]
@@ -142,8 +173,8 @@ def missing() -> list[str]:
     """Operators that are imported, and their attributes (`Conv.group`), that have no form in the table."""
     found: list[str] = []
     for op in HANDLERS:
-        forms = [form for form in FORMS if form.op == op]
-        known = {name for form in forms for name in form.attributes} | WITHOUT_FORM.get(op, set())
+        forms = [form for form in ALL_FORMS if form.op == op]
+        known = {name for form in forms for name in form.attributes} | WITHOUT.get(op, set())
         found += [] if forms else [op]
         found += [f"{op}.{name}" for name in onnx.defs.get_schema(op).attributes if name not in known]
     return found
@@ -154,5 +185,5 @@ def page() -> str:
     targets = target_names()
     head = _INTRO.format(targets=" | ".join(targets), rule="---|" * len(targets))
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_row(form, Path(folder)) for form in sorted(FORMS, key=lambda form: form.op.lower())]
+        rows = [_row(form, Path(folder)) for form in sorted(ALL_FORMS, key=lambda form: form.op.lower())]
     return head + "\n".join(rows) + "\n"

@@ -14,6 +14,7 @@ class Form:
     before      what stands in front: relu (a layer and ReLU), layer, pooled (a layer, ReLU and a global average pool),
                 or nothing (the operator reads the input)
     used        which output is read on
+    codes       where quantizers stand: before the operator, behind it, both; or dynamic ones; see _quantized
     """
 
     X: ClassVar[Any] = object()
@@ -27,6 +28,7 @@ class Form:
     opset: int = 17
     outputs: int = 1
     used: int = 0
+    codes: str = ""
 
 
 X = Form.X
@@ -72,7 +74,6 @@ CONVS = [
     _window("Gemm", "alpha, beta", (4, 5), (5,), data="vector", alpha=0.5, beta=2.0),
     _window("MatMul", "rank 2", (4, 5), data="vector"),
     _window("MatMul", "rank 3", (8, 5), data="line"),
-    Form("MatMul", "two computed values", (X, X)),
 ]
 _REDUCE = ("ReduceL1", "ReduceSumSquare", "ReduceMax", "ReduceMin")
 _POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
@@ -128,7 +129,6 @@ ELEMENTWISE = [
     _activation("Clip", "min only", 0.0),
     _form("Max", "with a number", 0.5),
     _form("Min", "with a number", 0.5),
-    Form("Max", "of computed values", (X, X)),
     _form("BatchNormalization", "behind ReLU", *_NORM),
     _form("BatchNormalization", "behind a layer, epsilon", *_NORM, attributes={"epsilon": 1e-3}, before="layer"),
     _form("BatchNormalization", "training_mode", *_NORM, attributes={"training_mode": 1}, outputs=3),
@@ -139,9 +139,7 @@ ELEMENTWISE = [
     Form("Mul", "two computed values (gate)", (X, X)),
     _form("Mul", "a constant", (4, 1, 1)),
     _form("Div", "a constant", 4.0),
-    Form("Div", "two computed values", (X, X)),
     _form("Pow", "exponent 2", 2.0),
-    _form("Pow", "exponent 0.5", 0.5),
     Form("Sum", "of computed values", (X, X, X)),
     Form("Mean", "of computed values", (X, X)),
     Form("SwiGLU", "default", (X, X), opset=28),
@@ -197,29 +195,70 @@ RESIZES = [
     _form("Resize", "nearest, by sizes", None, None, [1, 4, 16, 16], attributes=_FLOOR),
     _form("Resize", "nearest, axes", None, [2.0, 2.0], attributes=_FLOOR | {"axes": [2, 3]}, opset=18),
     _form("Resize", "nearest, half", None, [1.0, 1.0, 0.5, 0.5], attributes=_FLOOR),
+    _form("Resize", "nearest, 1.5 times", None, [1.0, 1.0, 1.5, 1.5], attributes=_FLOOR),
     _form("Resize", "mode linear", *_TWICE, attributes={"mode": "linear"}),
+    _form("Resize", "mode linear, align_corners", None, None, [1, 4, 16, 16],
+          attributes={"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
     _form("Resize", "mode cubic", *_TWICE, attributes={"mode": "cubic"}),
+    _form("Resize", "mode cubic, inside", *_TWICE,
+          attributes={"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1}),
+    _form("Resize", "tf_crop_and_resize", [0.0] * 4 + [1.0] * 4, [1.0, 1.0, 2.0, 2.0],
+          attributes={"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize"}),
     _form("Resize", "antialias", *_TWICE, attributes={"mode": "linear", "antialias": 1}, opset=18),
     _form("Resize", "keep_aspect_ratio_policy", None, None, [1, 4, 16, 16],
           attributes=_FLOOR | {"keep_aspect_ratio_policy": "not_larger"}, opset=18),
     _form("Upsample", "nearest, twice", [1.0, 1.0, 2.0, 2.0], opset=9),
     _form("Upsample", "mode linear", [1.0, 1.0, 2.0, 2.0], attributes={"mode": "linear"}, opset=9),
 ]  # fmt: skip
+
+
+def _recurrent(op: str, what: str, gates: int, sides: int = 1, bias: bool = False, **attributes: Any) -> Form:
+    """A recurrent layer over three frames of eight numbers, with 4 units."""
+    weights = [(sides, 4 * gates, 8), (sides, 4 * gates, 4), *([(sides, 8 * gates)] if bias else [])]
+    given = {"layout": 1, "hidden_size": 4, **attributes}
+    return _form(op, what, *weights, attributes=given, data="line", before="", outputs=3 if op == "LSTM" else 2)
+
+
+RECURRENT = [
+    _recurrent("LSTM", "layout 1", 4),
+    _recurrent("LSTM", "layout 1, bias", 4, bias=True),
+    _recurrent("LSTM", "direction reverse", 4, direction="reverse"),
+    _recurrent("LSTM", "direction bidirectional", 4, 2, direction="bidirectional"),
+    _recurrent("LSTM", "activations", 4, activations=["HardSigmoid", "Tanh", "Tanh"]),
+    _recurrent("LSTM", "activation_alpha, activation_beta", 4, activation_alpha=[0.2], activation_beta=[0.5]),
+    _recurrent("LSTM", "clip", 4, clip=3.0),
+    _recurrent("LSTM", "input_forget", 4, input_forget=1),
+    _recurrent("GRU", "layout 1", 3),
+    _recurrent("GRU", "linear_before_reset", 3, linear_before_reset=1),
+    _recurrent("GRU", "direction bidirectional", 3, 2, direction="bidirectional"),
+    _recurrent("GRU", "activations", 3, activations=["HardSigmoid", "Tanh"]),
+    _recurrent("GRU", "activation_alpha, activation_beta", 3, activation_alpha=[0.2], activation_beta=[0.5]),
+    _recurrent("GRU", "clip", 3, clip=3.0),
+    _recurrent("RNN", "layout 1", 1),
+    _recurrent("RNN", "activations Relu", 1, activations=["Relu"]),
+    _recurrent("RNN", "direction reverse", 1, direction="reverse"),
+    _recurrent("RNN", "activations", 1, activations=["Affine"]),
+    _recurrent("RNN", "activation_alpha, activation_beta", 1, activation_alpha=[0.2], activation_beta=[0.5]),
+    _recurrent("RNN", "clip", 1, clip=3.0),
+]
+STREAMS = [
+    Form("CausalConvWithState", what, (X, (4, 1, 4), *more), given, data="line", opset=27, outputs=2)
+    for what, more, given in (
+        ("no past", (), {}),
+        ("a bias, a past of 0", ((4,), [4 * [3 * [0.0]]]), {}),
+        ("activation silu", (), {"activation": "silu"}),
+    )
+]
 REFUSED = [
-    *(_activation(op) for op in ("Exp", "Log", "Sqrt", "Sin", "Ceil", "Sign")),
-    _form("Softmax", "default"),
-    _form("LayerNormalization", "default", (8,), (8,)),
-    _form("InstanceNormalization", "default", (4,), (4,)),
-    _form("LRN", "default", attributes={"size": 3}),
     _form("LpPool", "2 × 2", attributes=_POOL),
     _form("ArgMax", "default"),
-    _form("Einsum", "one operand", attributes={"equation": "nchw->nc"}),
-    Form("Where", "of computed values", ([[[[True]]]], X, X)),
     Form("Greater", "a constant", (X, 0.5)),
+    _form("GridSample", "default", (1, 3, 3, 2), opset=20),
+    _form("Hardmax", "default"),
     _form("TopK", "default", [1], outputs=2),
     _form("QuantizeLinear", "default", 0.5),
 ]
-FORMS = [*CONVS, *POOLS, *ELEMENTWISE, *SHAPES, *RESIZES, *REFUSED]
+FORMS = [*CONVS, *POOLS, *ELEMENTWISE, *SHAPES, *RESIZES, *RECURRENT, *STREAMS, *REFUSED]
 
 # Attributes that say nothing about what is computed from the first output, or that other attributes switch on.
 WITHOUT_FORM = {
@@ -227,6 +266,6 @@ WITHOUT_FORM = {
     "Cast": {"saturate", "round_mode"},
     "CastLike": {"saturate", "round_mode"},
     "Dropout": {"seed"},
-    "Resize": {"cubic_coeff_a", "exclude_outside", "extrapolation_value"},
+    "Resize": {"extrapolation_value"},
     "Shape": {"start", "end"},
 }

@@ -159,7 +159,9 @@ class Net:
 
     def proto(self) -> onnx.ModelProto:
         graph = helper.make_graph(self.nodes, "net", self.inputs, self.outputs, self.initializers)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION)
+        others = sorted({node.domain for node in self.nodes} - {""})
+        imports = [helper.make_opsetid("", self.opset), *(helper.make_opsetid(domain, 1) for domain in others)]
+        return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
 
     def save(self, folder: Path, name: str = "net.onnx") -> Path:
         path = folder / name

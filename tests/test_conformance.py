@@ -70,7 +70,7 @@ def test_a_bug_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_refusal_has_the_code_of_the_node_where_there_is_one(tmp_path: Path) -> None:
-    assert judge(case("Sin", [X[0, 0]], X[0, 0]), tmp_path).code == "NMC-I010"
+    assert judge(case("Hardmax", [X[0, 0]], X[0, 0]), tmp_path).code == "NMC-I010"
     text = case("Relu", [np.array(["a"], np.str_)], X)
     assert judge(text, tmp_path).code == "NMC-I011"
 

@@ -13,9 +13,10 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends.onnx import import_onnx
 from nmc.compiler.ir import evaluate
-from onnx_models import Net, check_import, codes, feeds_for, newest_opset, refusal, session
+from onnx_models import Net, assert_same, check_import, feeds_for, newest_opset, session
 
 OPSETS = (9, 10, 11, 13, 17, 20, newest_opset())
 IMAGE = (1, 3, 9, 8)
@@ -399,30 +400,54 @@ def test_swish(alpha: float, folder: Path) -> None:
     assert_equals_reference(net, folder)
 
 
-TRANSFORMS = {
-    11: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"),
-    20: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"),
-}
+TRANSFORMS = (
+    "half_pixel",
+    "pytorch_half_pixel",
+    "align_corners",
+    "asymmetric",
+    "tf_half_pixel_for_nn",
+    "half_pixel_symmetric",
+)
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize(("opset", "transform"), [(opset, name) for opset, all in TRANSFORMS.items() for name in all])
-def test_resize_is_imported_where_onnxruntime_repeats(opset: int, transform: str, rounding: str, folder: Path) -> None:
-    """Imported exactly if each of n elements comes s times, in order; else refused."""
-    for size, factor in itertools.product((1, 2, 3, 4, 5, 8), (2, 3, 4, 5)):
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_resize_takes_the_elements_that_onnxruntime_takes(transform: str, folder: Path) -> None:
+    """Mode nearest, by every rounding; what lies between two elements is refused."""
+    opset = 20 if transform == "half_pixel_symmetric" else 11
+    for size, factor, rounding in itertools.product((1, 5), (0.4, 0.5, 1.5, 2, 3), ROUNDINGS):
         net = Net(opset)
-        x = net.input("x", (1, 1, size))
-        net.output(net.resize(x, [1, 1, factor], coordinate_transformation_mode=transform, nearest_mode=rounding))
-        wanted = np.arange(size).repeat(factor)
+        new = max(1, int(size * factor))
+        given = {"sizes": [1, 1, new]} if factor < 2 else {"scales": [1, 1, factor]}
+        y = net.resize(
+            net.input("x", (1, 1, size)), **given, coordinate_transformation_mode=transform, nearest_mode=rounding
+        )
+        net.output(y)
         feed = {"x": np.arange(size, dtype=np.float32)[None, None]}
-        (found,) = session(net.proto().SerializeToString()).run(None, feed)
+        (wanted,) = session(net.proto().SerializeToString()).run(None, feed)
         path = net.save(folder)
-        if np.array_equal(found[0, 0], wanted):
-            (made,) = evaluate(import_onnx(path), feed).values()
-            assert np.array_equal(made[0, 0], wanted)
-        else:
-            assert codes(refusal(path)) == ["NMC-I011"], (size, factor)
+        try:
+            graph = import_onnx(path)
+        except NmcError as error:
+            assert "just between two" in error.diagnostics[0].why
+            continue
+        (made,) = evaluate(graph, feed).values()
+        assert np.array_equal(made, wanted), (size, factor, rounding)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_resize_interpolates_as_onnxruntime_does(transform: str, folder: Path) -> None:
+    opset = 20 if transform == "half_pixel_symmetric" else 11
+    for size, new, mode in itertools.product((2, 5), (1, 3, 10), ("linear", "cubic", "cubic, inside")):
+        net = Net(opset)
+        x = net.input("x", (1, 2, size, 3))
+        attributes = {"exclude_outside": 1, "cubic_coeff_a": -0.5} if mode == "cubic, inside" else {}
+        y = net.resize(
+            x, sizes=[1, 2, new, 3], mode=mode.split(",")[0], coordinate_transformation_mode=transform, **attributes
+        )
+        net.output(net.op("Relu", y))
+        graph = import_onnx(net.save(folder))
+        assert_same(graph, net.proto().SerializeToString(), tolerance=3e-5)
 
 
 def test_resize_keeps_the_letters_of_transposed_inputs(folder: Path) -> None:

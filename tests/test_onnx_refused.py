@@ -22,7 +22,7 @@ def test_all_problems_at_once_without_their_consequences(tmp_path: Path) -> None
     net = Net()
     x = net.input("x", ("batch", 3, 8, 8))
     y = net.op("Conv", x, net.weight(4, 3, 3, 3, name="stem.weight"), name="/stem/Conv")
-    y = net.op("Softmax", y, name="/attention/Softmax")
+    y = net.op("Hardmax", y, name="/attention/Hardmax")
     for key, value in (
         ("name_scopes", ["", "head", "head.attn", "softmax"]),
         ("class_hierarchy", ["Net", "Head", "x.Attn", "a"]),
@@ -35,19 +35,19 @@ def test_all_problems_at_once_without_their_consequences(tmp_path: Path) -> None
     )
     y = net.op("Fused", net.op("Relu", y), domain="com.microsoft", name="fused")
     y = net.op("BatchNormalization", y, *(net.weight(4) for _ in range(4)), training_mode=1, name="norm")
-    net.output(net.op("LSTM", y, net.weight(1, 16, 4), net.weight(1, 16, 4), hidden_size=4))
+    net.output(net.op("TopK", y, net.const([1]), outputs=2))
     net.output(net.op("Transpose", x, perm=[1, 0, 2, 3], name="late"))
     net.output(net.op("Conv", net.op("Mul", x, x, name="square"), x, name="dynamic"))
     found = refusal(net.save(tmp_path))
     assert [(d.code, d.what.split()[0]) for d in found] == [
-        ("NMC-I010", "Softmax"),
+        ("NMC-I010", "Hardmax"),
         ("NMC-I010", "Fused"),
         ("NMC-I011", "BatchNormalization"),
-        ("NMC-I010", "LSTM"),
-        ("NMC-I015", "Transpose"),
+        ("NMC-I010", "TopK"),
         ("NMC-I013", "Conv"),
+        ("NMC-I015", "Transpose"),
     ]
-    assert found[0].where == "layer 'head.attn' (Attn), node '/attention/Softmax'"
+    assert found[0].where == "layer 'head.attn' (Attn), node '/attention/Hardmax'"
     assert found[3].where == f"node {net.outputs[0].name!r}"
     assert all(d.code in CODES and d.what and d.where and d.why and d.hint for d in found[:5])
 
@@ -135,27 +135,19 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
         (1, 3, 10, 8),
         lambda n, x: n.op("Conv", x, *_weights(n), auto_pad="SAME_UPPER", strides=[5, 1]),
     ),
-    "ConvTranspose, output_shape": (
-        "NMC-I011",
-        17,
-        (1, 4, 8, 8),
-        lambda n, x: n.op("ConvTranspose", x, n.weight(4, 3, 3, 3), output_shape=[10, 10]),
-    ),
-    "ConvTranspose, auto_pad": (
-        "NMC-I011",
-        17,
-        (1, 4, 8, 8),
-        lambda n, x: n.op("ConvTranspose", x, n.weight(4, 3, 3, 3), auto_pad="SAME_LOWER"),
-    ),
     "Gemm, transA": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Gemm", x, n.weight(1, 3), transA=1)),
     "Gemm, a bias a sample": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Gemm", x, n.weight(4, 3), n.weight(2, 3))),
     "Gemm, computed": ("NMC-I013", 17, (1, 1), lambda n, x: n.op("Gemm", x, x)),
     "Gemm, infinite alpha": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Gemm", x, n.weight(4, 3), alpha=float("inf"))),
     "MatMul, sizes": ("NMC-I012", 17, (1, 4), lambda n, x: n.op("MatMul", x, n.weight(5, 3))),
-    "MatMul of values": ("NMC-I013", 17, (1, 4, 4), lambda n, x: n.op("MatMul", x, x)),
-    "MatMul, constant left": ("NMC-I011", 17, (1, 4, 4), lambda n, x: n.op("MatMul", n.weight(3, 4), x)),
-    "MatMul, vector": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("MatMul", x, n.weight(4))),
-    "MatMul, several": ("NMC-I011", 17, (1, 2, 4), lambda n, x: n.op("MatMul", x, n.weight(2, 4, 3))),
+    "MatMul of samples": ("NMC-I015", 17, (1, 1), lambda n, x: n.op("MatMul", x, x)),
+    "MatMul of values, other ranks": (
+        "NMC-I015",
+        17,
+        (1, 4, 4),
+        lambda n, x: n.op("MatMul", n.unsqueeze(x, [1]), x),
+    ),
+    "MatMul, a matrix a sample": ("NMC-I015", 17, (1, 2, 4), lambda n, x: n.op("MatMul", x, n.weight(2, 4, 3))),
     "Add, one number a sample": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Add", x, n.weight(5, 4))),
     "Add, an axis in front": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Add", x, n.weight(1, 1, 4))),
     "Add, samples on an axis": (
@@ -165,7 +157,6 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
         lambda n, x: n.op("Add", x, n.op("Flatten", n.reduce_mean(x, [1, 2]))),
     ),
     "Add, shapes": ("NMC-I012", 17, (1, 4), lambda n, x: n.op("Add", x, n.weight(3))),
-    "Div by a value": ("NMC-I013", 17, (1, 4), lambda n, x: n.op("Div", n.const(1.0), x)),
     "Div by zero": ("NMC-I011", 17, (1, 2), lambda n, x: n.op("Div", x, n.const([1.0, 0.0]))),
     "BatchNormalization, opset 9 training": (
         "NMC-I011",
@@ -232,7 +223,6 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
     "Pad, number of pads": ("NMC-I012", 17, IMAGE, lambda n, x: n.pad(x, [1, 1])),
     "Pad, NaN": ("NMC-I011", 9, IMAGE, lambda n, x: n.pad(x, [0] * 8, float("nan"))),
     "Pad, cut to nothing": ("NMC-I012", 17, (1, 3), lambda n, x: n.pad(x, [0, -2, 0, -1])),
-    "Slice backwards": ("NMC-I011", 17, (1, 4), lambda n, x: n.slice(x, [-1], [-9], [1], [-1])),
     "Slice of nothing": ("NMC-I012", 17, (1, 4), lambda n, x: n.slice(x, [2], [2], [1])),
     "Slice of samples": ("NMC-I015", 17, (1, 4), lambda n, x: n.slice(x, [1], [2], [0])),
     "Slice, lengths": ("NMC-I012", 17, (1, 4), lambda n, x: n.slice(x, [0, 1], [2], [0])),
@@ -247,21 +237,8 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
     "Gather, out of range": ("NMC-I012", 17, (1, 4), lambda n, x: n.op("Gather", x, n.const(4), axis=1)),
     "Gather samples": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Gather", x, n.const(0))),
     "PRelu, slopes a sample": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("PRelu", x, n.weight(2, 4))),
-    "Pow, exponent": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const(0.5))),
-    "Pow, several": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const([1.0, 2.0, 3.0, 2.0]))),
-    "Pow, an axis in front": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const([[[2.0]]]))),
-    "Pow, computed": ("NMC-I013", 17, (1, 4), lambda n, x: n.op("Pow", x, x)),
+    "Pow, an axis in front": ("NMC-I015", 17, (1, 4), lambda n, x: n.op("Pow", x, n.const([[[2.0]]]))),
     "Celu, alpha": ("NMC-I011", 17, (1, 4), lambda n, x: n.op("Celu", x, alpha=-1.0)),
-    "Softsign of something else": (
-        "NMC-I013",
-        17,
-        (1, 4),
-        lambda n, x: n.op("Div", n.op("Relu", x), n.op("Add", n.op("Abs", x), n.const(1.0))),
-    ),
-    "Resize, linear": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], mode="linear")),
-    "Resize, cubic": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], mode="cubic")),
-    "Resize, fraction": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 1.5, 2])),
-    "Resize, smaller": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 0.5, 0.5])),
     "Resize, infinite": ("NMC-I011", 18, IMAGE, lambda n, x: n.resize(x, [np.inf], axes=[3])),
     "Resize, whole scales": (
         "NMC-I011",
@@ -269,12 +246,8 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
         IMAGE,
         lambda n, x: n.op("Resize", x, "", n.const([1, 1, 2, 2])),
     ),
-    "Resize, sizes no multiples": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, sizes=[1, 3, 12, 16])),
-    "Resize, size 0": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, sizes=[1, 3, 0, 8])),
+    "Resize, size 0": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x, sizes=[1, 3, 0, 8])),
     "Resize, samples": ("NMC-I015", 17, IMAGE, lambda n, x: n.resize(x, [2, 1, 1, 1])),
-    "Resize, channels": ("NMC-I011", 17, IMAGE, lambda n, x: n.resize(x, [1, 2, 1, 1])),
-    "Resize, channels at rank 2": ("NMC-I011", 17, (1, 4), lambda n, x: n.resize(x, sizes=[1, 8])),
-    "Resize, four spatial axes": ("NMC-I011", 17, (1, 1, 2, 2, 2, 2), lambda n, x: n.resize(x, [1, 1, 1, 1, 1, 2])),
     "Resize, computed scales": ("NMC-I013", 17, (1, 3, 4), lambda n, x: n.op("Resize", x, "", n.op("Flatten", x))),
     "Resize, neither": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x)),
     "Resize, both": ("NMC-I012", 17, IMAGE, lambda n, x: n.resize(x, [1, 1, 2, 2], [1, 3, 16, 16])),
@@ -295,7 +268,7 @@ REFUSED: dict[str, tuple[str, int, tuple[int, ...], Build]] = {
         "NMC-I011",
         18,
         IMAGE,
-        lambda n, x: n.resize(x, sizes=[1, 3, 16, 32], keep_aspect_ratio_policy="not_larger"),
+        lambda n, x: n.resize(x, sizes=[1, 3, 16, 32], keep_aspect_ratio_policy="other"),
     ),
     "Resize, large kernel": ("NMC-I016", 17, (1, 3, 1, 1), lambda n, x: n.resize(x, [1, 1, 2048, 2048])),
     "Resize, long axis": ("NMC-I012", 17, (1, 1, 8), lambda n, x: n.resize(x, [1, 1, 2**22])),
@@ -324,7 +297,7 @@ def test_what_only_looks_like_a_softplus_with_a_threshold(
     net.input("y", (1, 2))
     limit = net.const([20.0, 20.0] if threshold is None else threshold)
     net.output(net.op("Where", net.op("Greater", compared, limit), "x", net.op("Softplus", "x")))
-    assert codes(refusal(net.save(tmp_path))) == ["NMC-I010", "NMC-I010"]
+    assert codes(refusal(net.save(tmp_path))) == ["NMC-I010"]
 
 
 def test_part_of_an_open_batch_is_refused(tmp_path: Path) -> None:
@@ -365,11 +338,11 @@ def test_sparse_initializers(tmp_path: Path) -> None:
 def test_constants_of_other_types(tmp_path: Path) -> None:
     net = Net()
     net.initializers.append(helper.make_tensor("text", TensorProto.STRING, [1], ["a"]))
-    net.initializers.append(helper.make_tensor("nibbles", TensorProto.INT4, [2], [1, 2]))
+    net.initializers.append(helper.make_tensor("minifloats", TensorProto.FLOAT8E4M3FN, [2], [1, 2]))
     x = net.input("x", (1, 2))
     net.output(net.op("Add", x, "text"))
-    net.output(net.op("Add", x, "nibbles"))
-    assert sorted(d.where for d in refusal(net.save(tmp_path))) == ["1 tensor: 'nibbles'", "1 tensor: 'text'"]
+    net.output(net.op("Add", x, "minifloats"))
+    assert sorted(d.where for d in refusal(net.save(tmp_path))) == ["1 tensor: 'minifloats'", "1 tensor: 'text'"]
 
 
 def test_an_output_of_whole_numbers(tmp_path: Path) -> None:

@@ -37,22 +37,22 @@ def refusal(model: Any, shapes: Any, exit_code: Exit = Exit.UNSUPPORTED, **more:
 
 
 def test_every_unsupported_layer_is_named_at_once() -> None:
-    inner = nn.Sequential(nn.Softmax(1), nn.Flatten())
-    model = nn.Sequential(nn.Conv2d(4, 4, 1), inner, nn.LayerNorm(144), nn.Linear(144, 2), nn.LogSoftmax(1))
+    inner = nn.Sequential(nn.Softshrink(), nn.Flatten())
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), inner, nn.Hardshrink(), nn.Linear(144, 2), nn.LogSigmoid())
     found = refusal(model, IMAGE)
     assert [d.code for d in found] == ["NMC-I010"] * 3
     assert [d.where.split(",")[0] for d in found] == [
-        "layer '1.0' (Softmax)",
-        "layer '2' (LayerNorm)",
-        "layer '4' (LogSoftmax)",
+        "layer '1.0' (Softshrink)",
+        "layer '2' (Hardshrink)",
+        "layer '4' (LogSigmoid)",
     ]
-    assert [d.what.split()[0] for d in found] == ["softmax", "layer_norm", "log_softmax"]
+    assert [d.what.split()[0] for d in found] == ["softshrink", "hardshrink", "log_sigmoid"]
 
 
 @pytest.mark.parametrize(
     ("layer", "shapes"),
     [
-        (nn.LSTM(4, 5, batch_first=True), {"": (1, 3, 4)}),
+        (nn.LSTMCell(4, 5), ROW),
         (nn.GRUCell(4, 5), ROW),
     ],
 )
@@ -74,19 +74,17 @@ def test_recurrent_layers_are_refused_as_layers(layer: nn.Module, shapes: Any) -
 
 # function, shapes, code, words of the message
 REFUSED: dict[str, tuple[nn.Module | Callable[..., Any], Any, str, str]] = {
-    "unknown function": (lambda x: torch.cosh(x), ROW, "NMC-I010", "cosh is not supported"),
+    "unknown function": (lambda x: torch.lgamma(x), ROW, "NMC-I010", "lgamma is not supported"),
     "near name": (lambda x: torch.randn_like(x), ROW, "NMC-I010", "did you mean"),
     "comparison": (lambda x: (x > 0).float(), ROW, "NMC-I010", "comparisons"),
     "maximum": (lambda x: x.max(1).values, ROW, "NMC-I010", "maximum over a whole axis"),
     "attribute": (lambda x: torch.complex(x, x).real, ROW, "NMC-I010", "complex"),
     "unknown argument": (lambda x: torch.clamp(x, max=2, min=1, out=None), ROW, "NMC-I011", "out"),
     "computed weight": (lambda x: F.linear(x, x), ROW, "NMC-I013", "weight is computed"),
-    "computed product": (lambda x: x @ x.transpose(1, 2), {"": (1, 3, 3)}, "NMC-I013", "right operand"),
+    "product over samples": (lambda x: x @ x, {"": (1, 1)}, "NMC-I015", "samples in front"),
     "constant on the left": (lambda x: torch.ones(2, 3) @ x, {"": (1, 3, 3)}, "NMC-I011", "left operand"),
-    "computed divisor": (lambda x: 1 / x, ROW, "NMC-I013", "divides by a computed value"),
     "rounding": (lambda x: torch.div(x, 2, rounding_mode="floor"), ROW, "NMC-I011", "rounding_mode"),
     "division by zero": (lambda x: x / torch.tensor([0.0, 1, 2, 3]), ROW, "NMC-I011", "divides by zero"),
-    "exponent": (lambda x: x**0.5, ROW, "NMC-I011", "exponent is 0.5"),
     "samples joined": (lambda x: torch.cat([x, x]), ROW, "NMC-I015", "axis 0"),
     "samples averaged": (lambda x: x.mean(), ROW, "NMC-I015", "all of them"),
     "samples selected": (lambda x: x[0], ROW, "NMC-I015", "axis 0"),

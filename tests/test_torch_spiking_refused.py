@@ -46,14 +46,14 @@ def refusal(model: nn.Module, shape: tuple[int, ...], exit_code: Exit = Exit.UNS
 
 def test_every_neuron_that_is_not_known_is_named_at_once() -> None:
     kinds = [neuron.QIFNode(), neuron.EIFNode(), neuron.IzhikevichNode(), neuron.KLIFNode(), layer.SynapseFilter()]
-    inner = nn.Sequential(neuron.LIAFNode(torch.relu, False), layer.NeuNorm(4, 1, 1), nn.Softmax(1))
+    inner = nn.Sequential(neuron.LIAFNode(torch.relu, False), layer.NeuNorm(4, 1, 1), nn.Softshrink())
     found = refusal(nn.Sequential(*kinds, inner, nn.Linear(4, 4), IF()), ROW)
     assert [d.code for d in found] == ["NMC-I010"] * 8
     assert [d.where.split(",")[0] for d in found] == [
         *(f"layer '{i}' ({type(kind).__name__})" for i, kind in enumerate(kinds)),
         "layer '5.0' (LIAFNode)",
         "layer '5.1' (NeuNorm)",
-        "layer '5.2' (Softmax)",
+        "layer '5.2' (Softshrink)",
     ]
     assert found[0].what == "QIFNode is not supported" and "LIFNode" in found[0].hint
 
@@ -111,7 +111,9 @@ REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str, str]] = {
     "one step": (Net(lambda net, x: net.sn(x)[-1]), TRAIN, "NMC-I011", "picks timesteps"),
     "some steps": (Net(lambda net, x: net.sn(x[1:])), TRAIN, "NMC-I011", "picks timesteps"),
     "chunks of steps": (Net(lambda net, x: net.sn(x).chunk(2)[0]), TRAIN, "NMC-I011", "picks timesteps"),
-    "softmax": (Net(lambda net, x: net.sn(x).softmax(0)), TRAIN, "NMC-I010", "softmax is not supported"),
+    "softmax": (Net(lambda net, x: net.sn(x).softmax(1)), TRAIN, "NMC-I011", "softmax counts axes"),
+    "norm": (Net(lambda net, x: nn.functional.layer_norm(net.sn(x), (1, 4))), TRAIN, "NMC-I011", "layer_norm counts"),
+    "product of trains": (Net(lambda net, x: net.sn(x) @ x), (5, 1, 4, 4), "NMC-I011", "matmul counts axes"),
     "conv": (
         Net(lambda net, x: net.conv(net.sn(x).permute(1, 2, 0)), conv=nn.Conv1d(4, 2, 3)),
         TRAIN,

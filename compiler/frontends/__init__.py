@@ -43,6 +43,7 @@ def import_model(
     input_shapes: Shapes | None = None,
     state_dict: str | Path | None = None,
     nir: NirOptions | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Imported:
     """The graph of a model, with notes about what was converted. The model is
 
@@ -53,7 +54,8 @@ def import_model(
     a graph       in stage `imported`, which is returned as it is
 
     `input_shapes` gives (or overrides) the shapes of inputs by name; PyTorch code needs them. `state_dict` is a file of
-    weights for code, `nir` the discretization of a NIR file. NmcError if the model cannot be read or holds something
+    weights for code, `nir` the discretization of a NIR file, `states` the memories that an ONNX model takes and gives
+    (input name to output name). NmcError if the model cannot be read or holds something
     unsupported: all problems at once.
     """
     path = Path(model) if isinstance(model, str | Path) else None
@@ -64,6 +66,9 @@ def import_model(
     if nir is not None and (path is None or code or path.suffix.lower() != ".nir"):
         hint = "leave out --dt, --discretization, --reset, --reset-delay, --compare, --start and --synapse"
         raise usage("NMC-I042", "a discretization goes with NIR files only", where=str(path or "the model"), hint=hint)
+    if states and (path is None or code or path.suffix.lower() != ".onnx"):
+        hint = "leave out --state: other models keep their states inside"
+        raise usage("NMC-I050", "states go with ONNX files only", where=str(path or "the model"), hint=hint)
     if isinstance(model, Graph):
         return Imported(model)
     if path is None or code:
@@ -76,15 +81,17 @@ def import_model(
                 f"a model is a path, `code:factory`, a graph or a torch.nn.Module, not {type(model).__name__}"
             )
         return import_network(model, input_shapes)  # pyright: ignore[reportArgumentType]
-    return _import_file(path, input_shapes, nir)
+    return _import_file(path, input_shapes, nir, states)
 
 
-def _import_file(path: Path, input_shapes: Shapes | None, discretization: NirOptions | None) -> Imported:
+def _import_file(
+    path: Path, input_shapes: Shapes | None, discretization: NirOptions | None, states: Mapping[str, str] | None
+) -> Imported:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
-        from .onnx import import_onnx
+        from .onnx import import_with_notes
 
-        return Imported(import_onnx(path, input_shapes))
+        return import_with_notes(path, input_shapes, states)
     if suffix == ".ir":
         from .ir_text import read_graph
 

@@ -32,7 +32,8 @@ case is wrong or crashes, or if this page is not what the run found.
 **Equal** means: imported, evaluated by nmc's own interpreter, and every output within the suite's tolerance of the
 suite's own outputs. Outputs of a half-precision or float64 model are first rounded to the type the model declares, as
 nmc computes such models in float32. Where an output is a constant, the onnx package has computed it at import; such a
-case is never counted as equal.
+case is never counted as equal (`constant`). Neither is one whose state input and output the importer makes a memory of,
+which starts at zero (`memory`).
 
 **How a case is read.** nmc imports networks with a samples axis, and the suite's nodes rarely have one. So a case is
 read in the first of these ways that is imported, and that way decides:
@@ -45,6 +46,7 @@ read in the first of these ways that is imported, and that way decides:
    {shifted}.
    Other operators are not read in this way.
 3. and 4. As 1. and 2. with every input fed.
+5. As 1. with those inputs fed that are floats and have the rank of the first one and as many samples.
 
 A refusal counts by its first diagnostic. Where several ways are refused, the first refusal that is not about the
 samples axis alone is shown: `NMC-I017` below therefore means that the data cannot be brought into nmc's form. Models of

@@ -15,8 +15,10 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from .suite import Case
+from .time_first import is_time_first, move_samples
 
 Array = np.ndarray[Any, Any]
+Keep = tuple[int, ...]
 
 # Ops without axes of their own: with axes of length 1 in front of all operands they compute the same.
 _PLAIN = """
@@ -90,6 +92,12 @@ class _Shift:
         else:
             _set(self.node, "axes", _moved(given))
 
+    def number(self, index: int) -> None:
+        """An axis in an operand of its own."""
+        given = self.operand(index)
+        if given is not None:
+            self.put(index, np.asarray(_moved(given)[0]))
+
     def reduce(self) -> None:
         nothing = bool(_attribute(self.node, "noop_with_empty_axes"))
         self.axes(1, None if nothing else range(self.rank))
@@ -130,6 +138,7 @@ _SHIFTS: dict[str, Callable[[_Shift], None]] = {
     **{op: lambda shift: shift.axis(-1) for op in ("Softmax", "LogSoftmax", "Hardmax", "LayerNormalization")},
     **{op: lambda shift: shift.axis(-1) for op in ("RMSNormalization", "LpNormalization")},
     "Concat": _Shift.axis,
+    "CumSum": lambda shift: shift.number(1),
     "Expand": lambda shift: shift.front(1),
     "Gather": _Shift.axis,
     "MatMul": lambda shift: None,
@@ -148,19 +157,25 @@ _SHARED = {"Concat"}  # all their operands are data, and get the axis
 
 
 def _is_array(thing: Any) -> bool:
-    return isinstance(thing, np.ndarray) and thing.dtype.kind in "fiub"
+    return isinstance(thing, np.ndarray) and (thing.dtype.kind in "fiub" or thing.dtype.name == "bfloat16")
 
 
-def _bound(case: Case, keep: int, inputs: list[Any]) -> tuple[ModelProto, dict[str, Array], dict[str, Array]]:
-    """A copy of the model in which the first `keep` inputs are fed, those, and the weights that the others become."""
+def _fed(array: Any) -> Any:
+    """What the interpreter takes: half-precision floats that numpy does not know are widened, which is exact."""
+    return array.astype(np.float32) if _is_array(array) and array.dtype.name == "bfloat16" else array
+
+
+def _bound(case: Case, keep: Keep, inputs: list[Any]) -> tuple[ModelProto, dict[str, Array], dict[str, Array]]:
+    """A copy of the model in which the inputs at the positions `keep` are fed, those, and the weights that the others
+    become."""
     model = ModelProto()
     model.CopyFrom(case.model)
     constant = {tensor.name for tensor in model.graph.initializer}
     declared = [value for value in model.graph.input if value.name not in constant]
     names = [value.name for value in declared]
     given = [(name, array) for name, array in zip(names, inputs, strict=False) if array is not None]
-    fed = dict(given[:keep])
-    weights = {name: array for name, array in given[keep:] if _is_array(array)}
+    fed = {name: _fed(array) for i, (name, array) in enumerate(given) if i in keep}
+    weights = {name: array for i, (name, array) in enumerate(given) if i not in keep and _is_array(array)}
     left = [value for value in declared if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(left)
@@ -176,7 +191,7 @@ def _finish(model: ModelProto, weights: dict[str, Array], shapes: dict[str, tupl
             value.CopyFrom(helper.make_tensor_value_info(value.name, kind, shapes[value.name]))
 
 
-def _as_samples(case: Case, keep: int, inputs: list[Any], expected: list[Array]) -> Reading | None:
+def _as_samples(case: Case, keep: Keep, inputs: list[Any], expected: list[Array]) -> Reading | None:
     """Axis 0 of the data holds the samples."""
     model, feeds, weights = _bound(case, keep, inputs)
     ranks = [array.ndim for array in feeds.values()] if all(map(_is_array, feeds.values())) else []
@@ -188,7 +203,7 @@ def _as_samples(case: Case, keep: int, inputs: list[Any], expected: list[Array])
     return Reading("samples", model, one, feeds, expected)
 
 
-def _as_one(case: Case, keep: int, inputs: list[Any], expected: list[Array]) -> Reading | None:
+def _as_one(case: Case, keep: Keep, inputs: list[Any], expected: list[Array]) -> Reading | None:
     """The data is one sample. None where the model's ops do not allow that."""
     model, feeds, weights = _bound(case, keep, inputs)
     arrays = [*feeds.values(), *expected]
@@ -217,11 +232,33 @@ def _as_one(case: Case, keep: int, inputs: list[Any], expected: list[Array]) -> 
     return Reading("one sample", model, {}, front, results)
 
 
+def _as_time_first(case: Case, keep: Keep, inputs: list[Any], expected: list[Array]) -> Reading | None:
+    """Axis 1 of the data holds the samples, as recurrent nodes have it: they are moved to the front and back."""
+    if not is_time_first(case.model) or keep != (0,) or not all(map(_is_array, expected)):
+        return None
+    model, feeds, weights = _bound(case, keep, inputs)
+    ((name, x),) = feeds.items()
+    fed, wanted = move_samples(model, x, expected)
+    _finish(model, weights, {name: (1, *fed.shape[1:])})
+    return Reading("samples on axis 1", model, {}, {name: fed}, wanted)
+
+
 def readings(case: Case, inputs: list[Any], expected: list[Any]) -> Iterator[Reading]:
     """The readings of a case with these data, in the order in which they are tried."""
-    fed = sum(array is not None for array in inputs)
-    for keep in dict.fromkeys((1, fed)):
-        for read in (_as_samples, _as_one):
-            found = read(case, keep, inputs, expected)
-            if found is not None:
-                yield found
+    given = [array for array in inputs if array is not None]
+    first, everything = (0,), tuple(range(len(given)))
+    ways = (_as_time_first, _as_samples, _as_one)
+    tried = [(read, keep) for keep in dict.fromkeys((first, everything)) for read in ways]
+    alike = tuple(i for i, array in enumerate(given) if _is_data(array, given[0]))
+    if alike not in (first, everything, ()):
+        tried.append((_as_samples, alike))
+    for read, keep in tried:
+        found = read(case, keep, inputs, expected)
+        if found is not None:
+            yield found
+
+
+def _is_data(array: Any, first: Any) -> bool:
+    """Is it a float array with as many samples and axes as the first input?"""
+    floats = _is_array(array) and array.dtype.kind not in "iub" and _is_array(first)
+    return floats and array.ndim == first.ndim > 1 and len(array) == len(first)

@@ -18,7 +18,8 @@ from .readings import Reading, readings
 from .suite import Case
 
 _CONSTANT = "constant"  # folded at import by the onnx package: no proof of anything
-_SAMPLES = ("NMC-I004", "NMC-I005", "NMC-I017", _CONSTANT)  # refusals of how the data is read, not of the node
+_MEMORY = "memory"  # an input that the importer took for a FIFO, which starts at zero and cannot be fed
+_SAMPLES = ("NMC-I004", "NMC-I005", "NMC-I017", _CONSTANT, _MEMORY)  # refusals of how the data is read, not of the node
 KINDS = ("equal", "refused", "wrong", "crashed")
 
 
@@ -53,6 +54,8 @@ def _judge(case: Case, reading: Reading, folder: Path) -> Verdict:
         graph = import_onnx(path, reading.shapes)
         if any(value.is_constant for value in graph.outputs.values()):
             return Verdict("refused", _CONSTANT, "an output does not depend on what is fed")
+        if len(graph.outputs) < len(reading.model.graph.output):
+            return Verdict("refused", _MEMORY, "an input and an output became a memory, which starts at zero")
         needed = {value.name for value in graph.inputs}
         with np.errstate(all="ignore"):
             results = evaluate(graph, {name: array for name, array in reading.feeds.items() if name in needed})

@@ -16,19 +16,19 @@ def default_letters(rank: int) -> str:
     return LETTERS.get(rank, "N" + "_" * (rank - 1))
 
 
-def input_letters(source: V, rank: int, follow: Callable[[V, Layout], Iterable[tuple[V | None, Layout]]]) -> str:
-    """Letters of a graph input: those that its first convolution, pool or norm gives its axes, through the transposes
-    (and element-wise ops) in between; else the usual ones for its rank.
+def input_letters(source: V, rank: int, follow: Callable[[V, Layout], Iterable[tuple[V | None, Layout, str]]]) -> str:
+    """Letters of a graph input: those that its first convolution, pool, norm or recurrent layer gives its axes,
+    through the transposes (and element-wise ops) in between; else the usual ones for its rank.
 
-    `follow` gives what the readers of a value with some layout make of it: (result, its layout) for a reader that moves
-    axes or leaves them alone, (None, the layout) for one that takes its channels as second axis, nothing for others.
+    `follow` gives what the readers of a value with some layout make of it: (result, its layout, "") for a reader that
+    moves axes or leaves them alone, (None, the layout, the letters it gives the axes) for a layer, nothing for others.
     """
     queue: list[tuple[V, Layout]] = [(source, tuple(range(rank)))]
     seen = {source}
     for value, layout in queue:  # grows while it is walked
-        for result, after in follow(value, layout):
-            if result is None and len(after) in LETTERS:
-                given = dict(zip(after, LETTERS[len(after)], strict=True))
+        for result, after, names in follow(value, layout):
+            if result is None and len(after) == len(names):
+                given = dict(zip(after, names, strict=True))
                 letters = "".join(given.get(axis, "_") for axis in range(rank))
                 return letters if letters[0] == "N" else default_letters(rank)
             if result is not None and result not in seen:

@@ -14,7 +14,7 @@ from .problems import Refusal, require
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MAX_ELEMENTS = 1 << 32
+MAX_ELEMENTS = 1 << 27  # of one value: 1 GiB in float64
 
 
 def is_float(array: Array) -> bool:
@@ -30,6 +30,12 @@ def nonfinite(array: Array) -> str:
         return ""
     first = [int(i) for i in np.argwhere(~good)[0]]
     return f"{int(good.size - good.sum())} of {good.size} values are NaN or infinite, the first at {first}"
+
+
+def is_mask(array: Array) -> bool:
+    """Are all elements finite, or −∞ where attention must not look, and some of them finite?"""
+    hidden = np.isneginf(array)
+    return bool(hidden.any() and not hidden.all() and np.isfinite(array[~hidden]).all())
 
 
 def as_float32(array: Array) -> Array:

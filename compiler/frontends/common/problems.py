@@ -13,6 +13,7 @@ WHAT = {
     "NMC-I014": "{op} holds a graph with broken wiring",
     "NMC-I015": "{op} does not keep the samples (axis 0) apart",
     "NMC-I016": "{op} would make a constant that is too large",
+    "NMC-I018": "{op} is too long to be unrolled",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeVar
 
 from onnx import AttributeProto, NodeProto
@@ -57,6 +58,10 @@ class Attributes:
         values = self._attribute(name, AttributeProto.INTS, "ints", None)
         return None if values is None else tuple(map(int, values))
 
+    def floats(self, name: str) -> tuple[float, ...] | None:
+        values = self._attribute(name, AttributeProto.FLOATS, "floats", None)
+        return None if values is None else tuple(map(float, values))
+
     def text(self, name: str, default: str) -> str:
         value: bytes = self._attribute(name, AttributeProto.STRING, "s", default.encode())
         return value.decode("utf-8", "replace")
@@ -64,6 +69,11 @@ class Attributes:
     def ignore(self, *names: str) -> None:
         """These attributes do not matter for inference."""
         self._asked.update(names)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; none given means an empty list."""
+        values: Sequence[bytes] = self._attribute(name, AttributeProto.STRINGS, "strings", ())
+        return tuple(value.decode("utf-8", "replace") for value in values)
 
     def unseen(self) -> list[str]:
         """Attributes that are given and were not asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from onnx import NodeProto
 
-from ..common.axes import Layout
+from ..common.axes import Layout, default_letters
 from ..common.axes import input_letters as letters_of_input
 from .tensors import Array
 
@@ -17,9 +17,19 @@ _CHANNELS_SECOND = {
     "AveragePool",
     "GlobalAveragePool",
     "BatchNormalization",
+    "QLinearConv",
+    "QLinearAveragePool",
+    "QLinearGlobalAveragePool",
+    "ConvInteger",
 }
 _SAME_AXES = {"Identity", "Dropout", "Cast", "Relu", "Clip", "Add", "Sub", "Mul", "Div", "Pad", "Slice"}
-_SAME_AXES |= {"Resize", "Upsample"}
+_SAME_AXES |= {"Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Quant"}
+
+_RECURRENT = {"GRU", "LSTM", "RNN"}
+
+
+def _number(node: NodeProto, name: str) -> int:
+    return next((a.i for a in node.attribute if a.name == name), 0)
 
 
 def _ints(node: NodeProto, name: str) -> list[int]:
@@ -51,12 +61,16 @@ def input_letters(
 ) -> str:
     """Letters of a graph input, see `common.axes`."""
 
-    def follow(value: str, layout: Layout) -> Iterator[tuple[str | None, Layout]]:
+    def follow(value: str, layout: Layout) -> Iterator[tuple[str | None, Layout, str]]:
         for node in readers.get(value, ()):
             if node.op_type in _CHANNELS_SECOND and node.input[0] == value:
-                yield None, layout
+                yield None, layout, default_letters(len(layout))
+            if node.op_type in _RECURRENT and node.input[0] == value:
+                yield None, layout, "NTC" if _number(node, "layout") else "TNC"
+            if node.op_type == "MatMul" and node.input[0] == value and layout and node.output:
+                yield node.output[0], (*layout[:-1], None), ""
             after = _moved(node, layout, constant)
             if after is not None and node.output:
-                yield node.output[0], after
+                yield node.output[0], after, ""
 
     return letters_of_input(name, rank, follow)

@@ -6,7 +6,7 @@ nothing in a file is passed over silently.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from onnx import NodeProto
 
@@ -14,7 +14,10 @@ from ...ir import Graph, Value
 from ..common.emit import Array, Emitter
 from ..common.problems import DependsOnRefused, Refusal
 from .attributes import Attributes
+from .codes import COMPUTES, HINT, Coded
+from .inside import Inside
 from .names import NodeNames
+from .samples import Moved, SamplesMoved
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Unknown:
 
 UNKNOWN = Unknown()
 COMPUTED = Unknown(computed=True)
-Operand = Array | Value | Unknown | None
-Result = Array | Value
+Operand = Array | Value | Coded | Moved | Inside | Unknown | None
+Result = Array | Value | Coded | Moved
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Model:
 
     batches  lengths > 1 of axis 0 that the file states and the caller's input_shapes replaced by 1
     open_batch  does the file leave axis 0 of an input open?
+    notes    sentences for the user about what was converted
     """
 
     graph: Graph
@@ -44,6 +48,7 @@ class Model:
     used: set[str]
     batches: frozenset[int] = frozenset()
     open_batch: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 class Call(Attributes, Emitter):
@@ -54,6 +59,7 @@ class Call(Attributes, Emitter):
         Emitter.__init__(self, model.graph, model.names, model.names.label(proto), proto.op_type)
         self.model, self.operands = model, operands
         self.opset = model.opset
+        self.inner = 0  # axes that the first operand has in front of those in the file
         self._seen_operands: set[int] = set()
 
     # --- operands ---
@@ -67,6 +73,10 @@ class Call(Attributes, Emitter):
         operand = self.operand(index)
         if isinstance(operand, Unknown):
             raise DependsOnRefused
+        if isinstance(operand, Coded | Inside):
+            operand = operand.value
+        if isinstance(operand, Moved):
+            raise SamplesMoved(operand)
         if isinstance(operand, Value):
             hint = "make it a parameter or buffer of the model, so that the exporter writes it as an initializer"
             raise Refusal("NMC-I013", f"its {role} is computed from the model's input (%{operand.name})", hint)
@@ -95,6 +105,10 @@ class Call(Attributes, Emitter):
             raise DependsOnRefused
         if operand is None:
             raise Refusal("NMC-I011", f"operand {index + 1} is missing")
+        if isinstance(operand, Coded):
+            raise Refusal("NMC-I011", COMPUTES, HINT)
+        if isinstance(operand, Moved):
+            raise SamplesMoved(operand)
         if not isinstance(operand, Value):
             raise Refusal("NMC-I011", "its operand is a constant", "fold it into the weights before exporting")
         return operand
@@ -103,6 +117,11 @@ class Call(Attributes, Emitter):
         """1 + the index of the last output that something reads."""
         used = [i for i, name in enumerate(self.proto.output) if name and name in self.model.used]
         return used[-1] + 1 if used else 1
+
+    def take_all(self) -> None:
+        """Every attribute and operand is looked at elsewhere."""
+        self.ignore(*self.unseen())
+        self._seen_operands.update(range(len(self.operands)))
 
     def check_complete(self, results: int) -> None:
         """Refusal if the file says something at this node that its handler did not look at."""

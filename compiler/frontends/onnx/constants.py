@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
 
-from ..common.emit import is_float, nonfinite
+from ..common.emit import is_float, is_mask, nonfinite
 from ..common.names import Label
 from ..common.problems import Refusal, Report
 from .call import UNKNOWN, Operand
@@ -62,9 +62,11 @@ class Constants:
         return UNKNOWN
 
     def _checked(self, array: Array, where: str) -> Operand:
-        """The array unless it holds NaN or infinity. A single infinity may be a bound or a padding value."""
-        if array.size == 1 and is_float(array) and not np.isnan(array.astype(np.float32)).any():
-            return array
+        """The array unless it holds NaN or infinity. A single infinity may be a bound or a padding value, −∞ a mask."""
+        if is_float(array):
+            wide = array if array.dtype.kind == "f" else array.astype(np.float32)
+            if (array.size == 1 and not np.isnan(wide).any()) or is_mask(wide):
+                return array
         if why := nonfinite(array):
             hint = "the training diverged or the file is damaged; export the model again from good weights"
             self._report.damaged("NMC-I006", "a weight holds NaN or infinity", where, why, hint)

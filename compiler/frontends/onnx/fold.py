@@ -37,6 +37,13 @@ class Folder:
         self.opset = opset
         self._left = MAX_TOTAL
 
+    def take(self, size: int) -> None:
+        """Take note of a computed constant of so many elements. Refusal if all together are too large."""
+        if size > self._left:
+            why = f"about {size:.3g} elements, all computed constants together may have {MAX_TOTAL}"
+            raise Refusal("NMC-I016", why, "store the result in the model as an initializer")
+        self._left -= size
+
     def fold(self, call: Call) -> list[Array]:
         """The results of a node in `BOUNDS` whose operands are all constants."""
         operands = [operand if isinstance(operand, np.ndarray) else None for operand in call.operands]
@@ -48,10 +55,7 @@ class Folder:
         divisor = operands[1] if call.op in ("Div", "Mod") and len(operands) > 1 else None
         if divisor is not None and divisor.dtype.kind in "iu" and not divisor.all():
             raise Refusal("NMC-I012", "it divides a whole number by zero")
-        if size > self._left:
-            why = f"about {size:.3g} elements, all computed constants together may have {MAX_TOTAL}"
-            raise Refusal("NMC-I016", why, "store the result in the model as an initializer")
-        self._left -= size
+        self.take(size)
         return _evaluate(call.proto, operands, self.opset)
 
 
@@ -93,7 +97,7 @@ def _evaluate(proto: NodeProto, operands: list[Array | None], opset: int) -> lis
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise Refusal("NMC-I012", f"it cannot be computed from its constant operands: {why}") from None
     for result in results:
-        if result.dtype.kind not in "fiub" and result.dtype.name != "bfloat16":
+        if result.dtype.kind not in "fiub" and result.dtype.name not in ("bfloat16", "int4", "uint4"):
             raise Refusal("NMC-I011", f"it computes constants of type {result.dtype}")
         result.setflags(write=False)
     named = iter(results)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +14,57 @@ from ...ir import Graph, TensorType, Value
 from ...ir.stages import verify
 from ..common.emit import as_float32
 from ..common.problems import DependsOnRefused, Refusal, Report
+from .aside import aside
 from .axes import input_letters
 from .call import COMPUTED, UNKNOWN, Call, Model, Operand, Unknown
+from .codes import Coded, common_codes, moves_codes
 from .constants import Constants
-from .control import chosen_branch
+from .control import Control, Scope
 from .fold import Folder
-from .handlers import HANDLERS
+from .handlers import ELSEWHERE, HANDLERS, Handler
 from .inputs import read_source, resolve
+from .inside import Inside
+from .loops import CONTROL
 from .names import NodeNames
 from .read import DEFAULT_DOMAINS, opset_of
 from .reasons import reason
+from .samples import Moved, Origin, SamplesMoved
+from .shifts import follows, joins_samples, on_inside
 from .sizes import BOUNDS
 from .spellings import restore
 from .wiring import BrokenWiring, execution_order, index_readers, initializer_names, names_read
 
-Scope = MutableMapping[str, Operand]
-
-
 _QUERIES = ("Shape", "Size")
+_FROM_INTEGERS = ("Cast", "DequantizeLinear")
 
 
 def _is_computed(operand: Operand) -> bool:
     """Does the operand certainly depend on the graph's inputs?"""
-    return isinstance(operand, Value) or (isinstance(operand, Unknown) and operand.computed)
+    return isinstance(operand, Value | Coded | Moved | Inside) or (isinstance(operand, Unknown) and operand.computed)
+
+
+def _handled(call: Call, handler: Handler) -> Sequence[Operand]:
+    """What the handler gives. Codes that are only moved about stay codes."""
+    if any(isinstance(operand, Inside) for operand in call.operands):
+        return on_inside(call, handler)
+    if any(isinstance(operand, Moved) for operand in call.operands):
+        try:
+            return aside(call, handler)
+        except SamplesMoved:
+            if not follows(call.op):
+                raise
+            return on_inside(call, handler)
+    if not moves_codes(call.op, call.operands):
+        found = handler(call)
+        return [found] if isinstance(found, Value | Coded | Moved | np.ndarray) else found
+    codes = common_codes(call.op, call.operands)
+    operands: list[Operand] = [operand.value if isinstance(operand, Coded) else operand for operand in call.operands]
+    call.operands = operands
+    results = _handled(call, handler)
+    for result in results:
+        if isinstance(result, Moved):
+            raise SamplesMoved(result)
+    return [Coded(result, codes) if isinstance(result, Value) else result for result in results]
 
 
 class Importer:
@@ -45,6 +73,7 @@ class Importer:
     def __init__(self, proto: ModelProto, path: Path, given: Mapping[str, tuple[int, ...]]):
         self.proto, self.path, self.given = proto, path, given
         self.report = Report()
+        self._moved: list[Origin] = []
         self.constants = Constants(path.parent, self.report)
         self.folder = Folder(opset_of(proto))
         self.graph = Graph(path.stem)
@@ -55,6 +84,8 @@ class Importer:
         self.sources = [read_source(value) for value in proto.graph.input if value.name not in constant]
         names = NodeNames(self.nodes, (source.name for source in self.sources))
         self.model = Model(self.graph, names, self.folder.opset, used)
+        apply = partial(self._results, scope={})
+        self.control = Control(self.model, self.constants, self.folder, path.parent, self._walk, apply)
 
     def _ordered(self) -> list[NodeProto]:
         graph = self.proto.graph
@@ -101,7 +132,7 @@ class Importer:
 
         sources = [source for source in self.sources if source.name in self.model.used]
         casts = {
-            s.name: all(n.op_type == "Cast" for n in readers.get(s.name, ())) and s.name not in self.outputs
+            s.name: all(n.op_type in _FROM_INTEGERS for n in readers.get(s.name, ())) and s.name not in self.outputs
             for s in sources
         }
         for source, shape in resolve(self.sources, sources, self.given, casts, self.report):
@@ -122,8 +153,23 @@ class Importer:
                 except Refusal as refusal:
                     self.report.refused(refusal, f"output {name!r}", "")
                     continue
-            if isinstance(operand, Value):
+            if isinstance(operand, Inside):
+                why = f"its samples lie in axis {operand.samples} of {list(operand.shape)}"
+                where = ", ".join(operand.value.origin)
+                self.report.refused(Refusal("NMC-I015", why, "put them in front"), f"output {name!r}", where)
+            elif isinstance(operand, Coded):
+                hint = "end the model with DequantizeLinear"
+                self.report.refused(Refusal("NMC-I011", "it holds codes of a quantizer", hint), f"output {name!r}", "")
+            elif isinstance(operand, Moved):
+                self._samples_moved(operand.origin)
+            elif isinstance(operand, Value):
                 self.graph.outputs[name] = operand
+
+    def _samples_moved(self, origin: Origin) -> None:
+        """Report, once, the node that moved the samples."""
+        if origin not in self._moved:
+            self._moved.append(origin)
+            self.report.refused(origin.refusal, origin.op, origin.where)
 
     # --- nodes ---
 
@@ -138,6 +184,8 @@ class Importer:
                 results = self._results(call, scope)
             except DependsOnRefused:
                 pass
+            except SamplesMoved as found:
+                self._samples_moved(found.origin)
             except Refusal as refusal:
                 self.report.refused(refusal, call.op, call.label.where)
             unknown = COMPUTED if any(map(_is_computed, call.operands)) and call.op not in _QUERIES else UNKNOWN
@@ -145,35 +193,27 @@ class Importer:
                 scope[name] = results[i] if i < len(results) else unknown
 
     def _results(self, call: Call, scope: Scope) -> Sequence[Operand]:
+        handler = HANDLERS.get(call.op)
         if call.proto.domain not in DEFAULT_DOMAINS:
+            handler = ELSEWHERE.get((call.proto.domain, call.op))
+        if handler is None and call.proto.domain not in DEFAULT_DOMAINS:
             why = f"it is no standard ONNX operator, its domain is {call.proto.domain!r}"
             raise Refusal("NMC-I010", why, "export with standard operators only")
         if call.op == "Constant":
             return [self.constants.node(call.proto, call.label)]
-        if call.op == "If":
-            return self._branch(call, scope)
+        if call.op in CONTROL:
+            return CONTROL[call.op](call, scope, self.control)
         values = [operand for operand in call.operands if operand is not None]
         if call.op in BOUNDS and values and all(isinstance(operand, np.ndarray) for operand in values):
             return self.folder.fold(call)
-        handler = HANDLERS.get(call.op)
         if handler is None:
             if call.op in BOUNDS and not any(map(_is_computed, values)):
                 raise DependsOnRefused
             raise Refusal("NMC-I010", *reason(call.op))
-        found = handler(call)
-        results = [found] if isinstance(found, Value | np.ndarray) else found
-        call.check_complete(len(results))
+        joined = joins_samples(call)
+        if joined is not None:
+            return joined
+        results = _handled(call, handler)
+        if not any(isinstance(operand, Inside) for operand in (*values, *results)):
+            call.check_complete(len(results))
         return results
-
-    def _branch(self, call: Call, scope: Scope) -> Sequence[Operand]:
-        """The results of the branch that an If takes, whose nodes become part of this graph."""
-        branch = chosen_branch(call)
-        outputs = [value.name for value in branch.output]
-        inner: Scope = ChainMap({}, scope)  # type: ignore[arg-type]
-        inner.update(self.constants.initializers(branch, initializer_names(branch)))
-        try:
-            nodes = execution_order(branch.node, inner, outputs)
-        except BrokenWiring as broken:
-            raise Refusal("NMC-I014", str(broken)) from None
-        self._walk(nodes, inner)
-        return [inner[name] for name in outputs]

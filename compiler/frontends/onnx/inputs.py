@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from onnx import TypeProto, ValueInfoProto
 
 from ...diagnostics import Collector, Exit
-from ..common.emit import MAX_ELEMENTS
 from ..common.problems import Report
 from .tensors import FLOATS, INTEGERS, type_name
 
 Shape = tuple[int, ...]
+MAX_ELEMENTS = 1 << 25  # of one sample; a compilation holds several copies as float64
 _BATCH_HINT = "export with a dynamic batch axis or with batch 1"
 
 

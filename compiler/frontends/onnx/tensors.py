@@ -25,6 +25,8 @@ INTEGERS = {
     TensorProto.INT64: 8,
 }
 SIZES: dict[int, int] = {**FLOATS, **INTEGERS}
+# Two elements in a byte: codes of quantized weights.
+HALVES = {TensorProto.INT4, TensorProto.UINT4}
 
 
 class TensorProblem(Exception):
@@ -43,13 +45,21 @@ def type_name(data_type: int) -> str:
         return f"type {data_type}"
 
 
+def _real(path: Path) -> Path:
+    """The path without symbolic links; the root where they have no end."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links in a circle, by the version of Python
+        return Path(path.anchor)
+
+
 def _external_file(location: str, folder: Path) -> Path:
     """The side file, which must lie in the model's folder also after following symbolic links."""
     parts = PureWindowsPath(location).parts  # splits at both / and \
     outside = not location or "\0" in location or ".." in parts
     outside = outside or PurePosixPath(location).is_absolute() or bool(PureWindowsPath(location).anchor)
     home = folder.resolve()
-    if outside or not (home / location).resolve().is_relative_to(home):
+    if outside or not _real(home / location).is_relative_to(home):
         what = f"the weight file {location!r} lies outside the model's folder"
         raise TensorProblem("NMC-I003", what, hint="save the model again with its data file beside it (no links)")
     return home / location
@@ -89,17 +99,18 @@ def _external_bytes(tensor: TensorProto, folder: Path, needed: int) -> bytes:
 
 def read_tensor(tensor: TensorProto, folder: Path) -> Array:
     """The tensor as a read-only array in its own dtype. TensorProblem if it is damaged or of another kind."""
-    if tensor.data_type not in SIZES:
+    if tensor.data_type not in SIZES.keys() | HALVES:
         what = f"constants of element type {type_name(tensor.data_type)} are not supported"
         raise TensorProblem("NMC-I011", what, "weights are floats, shapes and indices are integers")
     dims = tuple(tensor.dims)
-    needed = math.prod(dims) * SIZES[tensor.data_type]
+    halves = math.prod(dims) * 2 * SIZES.get(tensor.data_type, 0) or math.prod(dims)
+    needed = (halves + 1) // 2
     if any(size < 0 for size in dims) or tensor.HasField("segment"):
         raise TensorProblem("NMC-I002", "a tensor of the model is damaged", f"its shape is {dims}")
     try:
         if tensor.data_location == TensorProto.EXTERNAL:
             content = _external_bytes(tensor, folder, needed)
-            if sys.byteorder == "little" and tensor.data_type != TensorProto.BFLOAT16:
+            if sys.byteorder == "little" and tensor.data_type not in {TensorProto.BFLOAT16, *HALVES}:
                 array = np.frombuffer(content, helper.tensor_dtype_to_np_dtype(tensor.data_type)).reshape(dims)
             else:
                 plain = TensorProto(data_type=tensor.data_type, dims=dims, raw_data=content)

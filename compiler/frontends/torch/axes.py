@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch import fx
+from torch import fx, nn
 
-from ..common.axes import Layout, input_letters
+from ..common.axes import Layout, default_letters, input_letters
 from .handlers import word
 from .shapes import fake_of
 
@@ -32,6 +32,16 @@ _SAME_AXES = {
     "float",
 }
 _SAME_AXES |= {"slice", "dropout", "detach", "interpolate"}
+
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+
+
+def _is_recurrent(node: fx.Node) -> bool:
+    """Is the node one of PyTorch's recurrent layers, as a module or an ATen operation?"""
+    if node.op != "call_module":
+        return word(node) in _RECURRENT
+    _, kind = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1]
+    return isinstance(kind, type) and issubclass(kind, nn.RNNBase)
 
 
 def _moved(node: fx.Node, layout: Layout) -> Layout | None:
@@ -68,11 +78,15 @@ def _moved(node: fx.Node, layout: Layout) -> Layout | None:
 def letters(source: fx.Node, rank: int) -> str:
     """Letters of a placeholder, see `common.axes`."""
 
-    def follow(value: fx.Node, layout: Layout) -> Iterator[tuple[fx.Node | None, Layout]]:
+    def follow(value: fx.Node, layout: Layout) -> Iterator[tuple[fx.Node | None, Layout, str]]:
         for node in value.users:
-            if word(node) in _CHANNELS_SECOND and node.args[:1] == (value,):
-                yield None, layout
+            if node.args[:1] == (value,) and (node.op == "call_module" or word(node) in _RECURRENT):
+                yield None, layout, "NTC" if _is_recurrent(node) else ""
+            elif node.args[:1] == (value,) and word(node) == "linear":
+                yield node, (*layout[:-1], None), ""
+            elif word(node) in _CHANNELS_SECOND and node.args[:1] == (value,):
+                yield None, layout, default_letters(len(layout))
             elif node.op != "output" and (after := _moved(node, layout)) is not None:
-                yield node, after
+                yield node, after, ""
 
     return input_letters(source, rank, follow)

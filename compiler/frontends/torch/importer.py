@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ...ir import Graph, TensorType, Timing, Value
 from ...ir.stages import verify
-from ..common.emit import as_float32, nonfinite
+from ..common.emit import as_float32, is_mask, nonfinite
 from ..common.names import Label, Names, module_label, readable
 from ..common.problems import DependsOnRefused, Refusal, Report
 from .axes import letters
@@ -157,7 +157,8 @@ class Importer:
     def _check_constants(self, operands: list[Any]) -> None:
         for operand in operands:
             several = isinstance(operand, Tensor) and operand.numel() > 1  # a single infinity may be a bound
-            if several and (why := nonfinite(to_array(operand))):
+            array = to_array(operand) if several else None
+            if array is not None and (why := nonfinite(array)) and not is_mask(array):
                 raise Refusal("NMC-I006", why, "the training diverged or the weights are damaged")
 
     def _bound(self, call: Call, handler: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -192,11 +193,17 @@ class Importer:
 
     def _check_shapes(self, node: fx.Node, found: Any) -> None:
         """AssertionError, that is a bug in a handler, if torch would give other shapes."""
-        results = found if isinstance(found, tuple | list) else [found]
-        expected = fake_of(node) if isinstance(fake_of(node), tuple | list) else [fake_of(node)]
-        for result, fake in zip(results, expected, strict=False):
+
+        def check(result: Any, fake: Any) -> None:
+            if isinstance(result, tuple | list):  # several results, or what is one tensor in torch, along its axis 0
+                parts = fake if isinstance(fake, tuple | list) else fake.unbind()
+                for part, other in zip(result, parts, strict=False):
+                    check(part, other)
+                return
             have = result.type.shape if isinstance(result, Value) else tuple(result.shape)
             assert have == tuple(fake.shape), f"{node.format_node()} gives {have}, torch {tuple(fake.shape)}"
+
+        check(found, fake_of(node))
 
 
 def _stale(name: str) -> Refusal:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.fx.node import map_arg
 
-from ..common.problems import require
+from ..common.problems import Refusal, require
 from . import over_time, step_moves
 from .handlers import handler_of, row_of, word
 from .layout import Layout
@@ -143,6 +143,18 @@ def _marker(step: Step) -> Rewrite | None:
     return step.same(Layout("step"))
 
 
+def _one_step_only(step: Step) -> Rewrite:
+    """Operations whose axes would be those of all timesteps."""
+    name = word(step.node)
+    raise Refusal("NMC-I011", f"{name} counts axes, and its input holds all timesteps at once", FOLD)
+
+
+def _product(step: Step) -> Rewrite:
+    """A product with a constant matrix; two trains would have to have their time axes in the same place."""
+    trains = [x for x in step.moving() if (layout := step.layouts[x]) is not None and layout.time is not None]
+    return _one_step_only(step) if len(trains) > 1 else _last_axis(step)
+
+
 Rule = Callable[[Step], Rewrite | None]
 
 _MARKERS = {over_time.each_step, over_time.every_step, over_time.previous, over_time.remember}
@@ -155,7 +167,13 @@ RULES: dict[str, Rule] = {
         ("movedim", "moveaxis", "permute", "swapaxes", "swapdims", "t", "transpose", "getattr"), step_moves.permute
     ),
     **dict.fromkeys(("cat", "concat", "concatenate"), step_moves.join),
-    **dict.fromkeys(("addmm", "linear", "matmul", "mm"), _last_axis),
+    **dict.fromkeys(("addmm", "linear"), _last_axis),
+    **dict.fromkeys(("matmul", "mm"), _product),
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "layer_norm", "rms_norm", "group_norm", "instance_norm"), _one_step_only
+    ),
+    **dict.fromkeys(("_softmax", "_log_softmax", "native_layer_norm", "native_group_norm"), _one_step_only),
+    **dict.fromkeys(("bmm", "scaled_dot_product_attention"), _one_step_only),
     **dict.fromkeys(("batch_norm", "interpolate", "prelu", "convolution"), _window),
     **dict.fromkeys(("expand", "expand_as", "repeat", "tile", "broadcast_to"), step_moves.repeat),
     "chunk": lambda step: step_moves.along(step, torch.chunk, "chunks"),

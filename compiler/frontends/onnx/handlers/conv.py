@@ -7,7 +7,7 @@ from ....ir.ops import Conv, ConvTranspose
 from ...common.emit import Array
 from ...common.moves import image
 from ..call import Call
-from .window import Window, read_window
+from .window import Ints, Pads, Window, read_window
 
 
 def _weight_window(call: Call, weight: Array) -> Window:
@@ -27,25 +27,42 @@ def _bias(call: Call) -> Value | None:
 
 
 def conv(call: Call) -> Value:
+    return convolution(call, call.value(), call.constant(1, "weight"), call.optional_constant(2, "bias"))
+
+
+def convolution(call: Call, x: Value, weight: Array, bias: Array | None, part: str = "") -> Value:
+    """The convolution that the attributes of the node say, of any node that has those of Conv."""
     groups = call.integer("group", 1)
-    weight = call.constant(1, "weight")
     window = _weight_window(call, weight)
-    w, b = call.weight("weight", weight), _bias(call)
-    x = image(call, call.value(), len(window.kernel))
+    w, b = call.weight("weight", weight), None if bias is None else call.weight("bias", bias)
+    x = image(call, x, len(window.kernel))
     pads = window.pads_for(x.type.shape[2:])
-    return call.emit(Conv(window.stride, pads, window.dilation, groups), x, w, b)
+    return call.emit(Conv(window.stride, pads, window.dilation, groups), x, w, b, part=part)
+
+
+def _output_pads(call: Call, window: Window, sizes: Ints, extra: Ints) -> tuple[Pads, Ints]:
+    """Pads and output padding of a transposed convolution: given, or what its output shape or auto_pad SAME leaves to
+    be cut off, or to be added at the end."""
+    shape = call.integers("output_shape")
+    if shape is None and not window.auto:
+        return window.pads, extra
+    wanted = shape[-len(sizes) :] if shape is not None else [s * n for s, n in zip(window.stride, sizes, strict=True)]
+    call.require(len(wanted) == len(sizes), "NMC-I012", f"output_shape {shape} for {len(sizes)} axes")
+    numbers = zip(sizes, window.kernel, window.stride, window.dilation, extra, wanted, strict=True)
+    total = [(n - 1) * s + d * (k - 1) + 1 + e - w for n, k, s, d, e, w in numbers]
+    longer = tuple(e + max(0, -t) for e, t in zip(extra, total, strict=True))
+    halves = [(max(0, t) // 2, max(0, t) - max(0, t) // 2) for t in total]
+    return tuple(pair if window.auto == "SAME_UPPER" else pair[::-1] for pair in halves), longer
 
 
 def conv_transpose(call: Call) -> Value:
     groups = call.integer("group", 1)
-    call.require(
-        call.integers("output_shape") is None, "NMC-I011", "it has output_shape", "give pads and output_padding"
-    )
     weight = call.constant(1, "weight")
     window = _weight_window(call, weight)
-    call.require(not window.auto, "NMC-I011", f"it has auto_pad {window.auto}", "give explicit pads")
     extra = call.integers("output_padding") or (0,) * len(window.kernel)
+    call.require(len(extra) == len(window.kernel), "NMC-I012", f"output_padding {extra} needs one entry an axis")
     call.require(min(extra) >= 0, "NMC-I012", f"output_padding {extra} must not be negative")
     w, b = call.weight("weight", weight), _bias(call)
     x = image(call, call.value(), len(window.kernel))
-    return call.emit(ConvTranspose(window.stride, window.pads, window.dilation, extra, groups), x, w, b)
+    pads, longer = _output_pads(call, window, x.type.shape[2:], extra)
+    return call.emit(ConvTranspose(window.stride, pads, window.dilation, longer, groups), x, w, b)

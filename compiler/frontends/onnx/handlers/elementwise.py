@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Add, BatchNorm, Clip, Mul, Relu
-from ...common.emit import Array, as_float32, is_float
-from ...common.problems import DependsOnRefused, Refusal
+from ....ir.ops import Add, BatchNorm, Clip, Divide, Function, Mask, Mul, Power, Relu
+from ...common.emit import Array, as_float32, is_float, is_mask
+from ...common.problems import DependsOnRefused
 from ..call import Call, Result, Unknown
 from ..tensors import FLOATS, type_name
 
@@ -70,8 +70,19 @@ def factor(call: Call, array: Array) -> Value:
     return call.weight("factor", array)
 
 
+def _masked(call: Call, x: Value, addend: Array) -> Value:
+    """x plus a constant that is −∞ in places."""
+    hidden = np.isneginf(addend)
+    finite = np.where(hidden, np.float32(0), addend)
+    total = call.emit(Add(), x, _addend(call, finite), part="sum")  # it also gives x the shape of the result
+    return call.emit(Mask(-math.inf), total, call.weight("keep", (~hidden).astype(np.float32)))
+
+
 def add(call: Call) -> Value:
     a, b = _operands(call)
+    for x, addend in ((a, b), (b, a)):
+        if isinstance(x, Value) and not isinstance(addend, Value) and is_float(addend) and is_mask(addend):
+            return _masked(call, x, addend)
     a = a if isinstance(a, Value) else _addend(call, a)
     return call.emit(Add(), a, b if isinstance(b, Value) else _addend(call, b))
 
@@ -101,8 +112,7 @@ def div(call: Call) -> Value:
     """x / c is x · (1/c), where 1/c is rounded to float32."""
     a, b = _operands(call)
     if isinstance(b, Value):
-        hint = "divide by constants only; a norm or softmax over computed values has no counterpart"
-        raise Refusal("NMC-I013", f"it divides by a computed value (%{b.name})", hint)
+        return call.emit(Divide(), a if isinstance(a, Value) else call.weight("dividend", a), b)
     assert isinstance(a, Value)
     divisor = as_float32(b).astype(np.float64)
     call.require(bool(np.all(divisor != 0)), "NMC-I011", "it divides by zero")
@@ -110,17 +120,28 @@ def div(call: Call) -> Value:
 
 
 def pow_(call: Call) -> Value:
-    """x², x³ as products; x¹ is x."""
-    exponent = call.constant(1, "exponent")
-    why = f"its exponents have shape {list(exponent.shape)}"
-    call.require(exponent.size == 1 and exponent.ndim <= call.value().type.rank, "NMC-I011", why, "use one exponent")
-    power = float(exponent.reshape(-1)[0])
-    why, hint = f"its exponent is {power:g}", "exponents 1, 2 and 3 are imported"
-    call.require(power in (1, 2, 3), "NMC-I011", why, hint)
-    x = result = call.value()
+    """x² and x³ as products, √x and 1/x as functions; x¹ is x. Everything else is a power."""
+    a, b = _operands(call)
+    if not isinstance(a, Value) or isinstance(b, Value):
+        sides = (
+            call.weight(role, _as_float(c)) if isinstance(c, np.ndarray) else c
+            for role, c in (("base", a), ("exponent", b))
+        )
+        return call.emit(Power(), *sides)
+    power = float(b.reshape(-1)[0]) if b.size == 1 and b.ndim <= a.type.rank else math.nan
+    if power in (0.5, -1):
+        return call.emit(Function("sqrt" if power > 0 else "reciprocal"), a)
+    if power not in (1, 2, 3):
+        return call.emit(Power(), a, call.weight("exponent", _as_float(b)))
+    result = a
     for i in range(2, int(power) + 1):
-        result = call.emit(Mul(), result, x, part="" if i == power else "squared")
+        result = call.emit(Mul(), result, a, part="" if i == power else "squared")
     return result
+
+
+def _as_float(array: Array) -> Array:
+    """Exponents may be whole numbers."""
+    return array if is_float(array) else array.astype(np.float32)
 
 
 def batch_norm(call: Call) -> Value:

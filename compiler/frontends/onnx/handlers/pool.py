@@ -10,7 +10,7 @@ from .reduce import reduced_axes
 from .window import Window, read_window
 
 
-def _pool_window(call: Call, dilations: bool) -> tuple[Window, bool]:
+def pool_window(call: Call, dilations: bool) -> tuple[Window, bool]:
     """The window and ceil_mode, which means nothing where auto_pad settles the output size."""
     kernel = call.integers("kernel_shape")
     if not kernel:
@@ -21,7 +21,7 @@ def _pool_window(call: Call, dilations: bool) -> tuple[Window, bool]:
 
 def max_pool(call: Call) -> Value:
     call.ignore("storage_order")  # concerns the indices, which nothing may use
-    window, ceil = _pool_window(call, dilations=True)
+    window, ceil = pool_window(call, dilations=True)
     x = image(call, call.value(), len(window.kernel))
     pads = window.pads_for(x.type.shape[2:])
     return call.emit(MaxPool(window.kernel, window.stride, pads, window.dilation, ceil), x)
@@ -29,7 +29,7 @@ def max_pool(call: Call) -> Value:
 
 def average_pool(call: Call) -> Value:
     include = call.flag("count_include_pad")
-    window, ceil = _pool_window(call, dilations=call.opset >= 19)
+    window, ceil = pool_window(call, dilations=call.opset >= 19)
     x = image(call, call.value(), len(window.kernel))
     pads = window.pads_for(x.type.shape[2:])
     return call.emit(AvgPool(window.kernel, window.stride, pads, window.dilation, ceil, include), x)

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import MaxPool, Mean, Mul, Transpose
-from ...common.moves import image
+from ....ir.ops import Add, Dense, Function, MaxPool, Mean, Mul, Transpose
+from ...common.emit import Array
+from ...common.moves import MAX_KERNEL, MAX_PIECES, cut, image, whole
 from ..call import Call
 from .elementwise import absolute
 
@@ -35,13 +36,13 @@ def reduced_axes(call: Call, rank: int, since: int) -> Ints:
     return dims
 
 
-def _summed(call: Call, x: Value, dims: Ints, keep: bool) -> Value:
+def _summed(call: Call, x: Value, dims: Ints, keep: bool, part: str = "") -> Value:
     """Σ x as n · mean x."""
     count = math.prod(x.type.shape[dim] for dim in dims)
     if count == 1:
-        return call.emit(Mean(dims, keep), x)
+        return call.emit(Mean(dims, keep), x, part=part)
     mean = call.emit(Mean(dims, keep), x, part="mean")
-    return call.emit(Mul(), mean, call.weight("count", np.array(count, np.float32)))
+    return call.emit(Mul(), mean, call.weight("count", np.array(count, np.float32)), part=part)
 
 
 def reduce_sum(call: Call) -> Value:
@@ -64,6 +65,79 @@ def reduce_sum_square(call: Call) -> Value:
     dims = reduced_axes(call, x.type.rank, 18)
     square = call.emit(Mul(), x, x, part="squared")
     return _summed(call, square, dims, keep) if dims else square
+
+
+def reduce_l2(call: Call) -> Value:
+    """√Σ x²."""
+    keep, x = call.flag("keepdims", True), call.value()
+    dims = reduced_axes(call, x.type.rank, 18)
+    square = call.emit(Mul(), x, x, part="squared")
+    return call.emit(Function("sqrt"), _summed(call, square, dims, keep, "sum") if dims else square)
+
+
+def reduce_log_sum(call: Call) -> Value:
+    """log Σ x."""
+    keep, x = call.flag("keepdims", True), call.value()
+    dims = reduced_axes(call, x.type.rank, 18)
+    return call.emit(Function("log"), _summed(call, x, dims, keep, "sum") if dims else x)
+
+
+def reduce_log_sum_exp(call: Call) -> Value:
+    """log Σ e^x as m + log Σ e^(x − m) with m = max x, which cannot overflow."""
+    keep, x = call.flag("keepdims", True), call.value()
+    dims = reduced_axes(call, x.type.rank, 18)
+    if not dims:
+        return x
+    largest = _maximum(call, x, dims, keep=True)
+    negated = call.emit(Mul(), largest, call.weight("sign", np.array(-1, np.float32)), part="negated")
+    powers = call.emit(Function("exp"), call.emit(Add(), x, negated, part="shifted"), part="exp")
+    logarithm = call.emit(Function("log"), _summed(call, powers, dims, True, "sum"), part="log")
+    total = call.emit(Add(), logarithm, largest, part="" if keep else "total")
+    return total if keep else call.emit(Mean(dims, False), total)
+
+
+def reduce_prod(call: Call) -> Value:
+    """The product of the slices along each axis."""
+    keep, x = call.flag("keepdims", True), call.value()
+    dims = reduced_axes(call, x.type.rank, 18)
+    count = math.prod(x.type.shape[dim] for dim in dims)
+    call.require(count <= MAX_PIECES, "NMC-I011", f"it multiplies {count} elements, at most {MAX_PIECES} are supported")
+    for dim in dims:
+        pieces: list[Value] = []
+        for i in range(x.type.shape[dim]):
+            ranges = whole(x.type.shape)
+            ranges[dim] = (i, i + 1, 1)
+            pieces.append(cut(call, x, ranges, f"{dim}.{i}"))
+        x = pieces[0]
+        for i, piece in enumerate(pieces[1:], 1):
+            x = call.emit(Mul(), x, piece, part=f"product{dim}.{i}")
+    return x if keep or not dims else call.emit(Mean(dims, False), x)
+
+
+def cum_sum(call: Call) -> Value:
+    """Each element and those before it: a dense layer with a triangular matrix of ones."""
+    axes, x = call.optional_integers(1, "axis"), call.value()
+    call.require(axes is not None and len(axes) == 1, "NMC-I012", "its axis is not one number")
+    assert axes is not None
+    dim = call.axis(axes[0], x.type.rank)
+    call.require(dim != 0, "NMC-I015", "it adds samples (axis 0)", "sum over channels, time or space only")
+    n = x.type.shape[dim]
+    call.require(n * n <= MAX_KERNEL, "NMC-I016", f"its matrix would have {n} × {n} elements")
+    matrix = np.tril(np.ones((n, n), np.float32), -1 if call.flag("exclusive") else 0)
+    matrix = matrix[::-1, ::-1] if call.flag("reverse") else matrix
+    return along(call, x, dim, matrix)
+
+
+def along(call: Call, x: Value, dim: int, matrix: Array, part: str = "") -> Value:
+    """The matrix times x along one axis: a dense layer, with that axis moved to the end and back."""
+    last = x.type.rank - 1
+    weight = call.weight(f"{part}{'.' if part else ''}matrix", matrix)
+    if dim == last:
+        return call.emit(Dense(), x, weight, part=part)
+    perm = tuple(last if i == dim else dim if i == last else i for i in range(last + 1))
+    moved = call.emit(Transpose(perm), x, part=f"{part}{'.' if part else ''}moved")
+    mixed = call.emit(Dense(), moved, weight, part=f"{part}{'.' if part else ''}mixed")
+    return call.emit(Transpose(perm), mixed, part=part)
 
 
 def _maximum(call: Call, x: Value, dims: Ints, keep: bool) -> Value:

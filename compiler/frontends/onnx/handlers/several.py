@@ -1,12 +1,12 @@
-"""Sums, means, maxima and minima of any number of operands."""
+"""Sums, means, maxima and minima of any number of operands, and choices by a constant condition."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Add, Clip, Mul
-from ...common.emit import Array, as_float32
+from ....ir.ops import Add, Clip, Mask, Maximum, Minimum, Mul
+from ...common.emit import Array, as_float32, is_float
 from ...common.problems import DependsOnRefused
 from ..call import Call, Unknown
 from .elementwise import aligned, factor
@@ -43,29 +43,73 @@ def mean(call: Call) -> Value:
     return total if count == 1 else call.emit(Mul(), total, factor(call, np.array(1 / count, np.float32)))
 
 
-def _bounded(call: Call, low: bool) -> Value:
-    """The larger or smaller one of a computed value and single constant numbers: a clip."""
+def _is_number(x: Value, constant: Array) -> bool:
+    """Is the constant one number, which leaves x its shape?"""
+    same = constant.size > 0 and bool(np.all(constant == constant.reshape(-1)[0]))
+    return same and (constant.size == 1 or np.broadcast_shapes(x.type.shape, constant.shape) == x.type.shape)
+
+
+def _extreme(call: Call, low: bool) -> Value:
+    """The larger or smaller one of all operands: a clip where the others are numbers."""
     operands = _known(call)
     values = [operand for operand in operands if isinstance(operand, Value)]
-    why = "it chooses between computed values"
-    call.require(
-        len(values) == 1, "NMC-I011", why, "Max and Min with one constant, Relu, Clip and MaxPool are imported"
-    )
-    bounds = [as_float32(operand) for operand in operands if not isinstance(operand, Value)]
-    for bound in bounds:
-        aligned(call, values[0], bound)
-        same = bound.size > 0 and bool(np.all(bound == bound.reshape(-1)[0]))
-        grows = bound.size > 1 and np.broadcast_shapes(values[0].type.shape, bound.shape) != values[0].type.shape
-        call.require(same and not grows, "NMC-I011", f"its constant of shape {list(bound.shape)} is not one number")
-    numbers = [float(bound.reshape(-1)[0]) for bound in bounds]
+    x = values[0] if values else call.value()
+    for operand in operands:
+        aligned(call, x, operand)
+    constants = [as_float32(operand) for operand in operands if not isinstance(operand, Value)]
+    numbers = [float(constant.reshape(-1)[0]) for constant in constants if _is_number(x, constant)]
+    others = [call.weight(f"bound{i}", c) for i, c in enumerate(constants, 1) if not _is_number(x, c)]
+    others = [*values[1:], *others]
+    for i, other in enumerate(others, 1):
+        x = call.emit(
+            Maximum() if low else Minimum(), x, other, part="" if i == len(others) and not numbers else f"of{i + 1}"
+        )
     if not numbers:
-        return values[0]
-    return call.emit(Clip(max(numbers), None) if low else Clip(None, min(numbers)), values[0])
+        return x
+    return call.emit(Clip(max(numbers), None) if low else Clip(None, min(numbers)), x)
 
 
 def max_(call: Call) -> Value:
-    return _bounded(call, low=True)
+    return _extreme(call, low=True)
 
 
 def min_(call: Call) -> Value:
-    return _bounded(call, low=False)
+    return _extreme(call, low=False)
+
+
+def where(call: Call) -> Value:
+    """x where a constant condition holds, else y: one value masked with a number, or a sum of what each side gives."""
+    condition, operands = call.constant(0, "condition"), _known(call)[1:]
+    call.require(condition.dtype == np.bool_, "NMC-I011", f"its condition is {condition.dtype}, not BOOL")
+    call.require(len(operands) == 2, "NMC-I011", f"it has {len(operands) + 1} operands")
+    x = next((operand for operand in operands if isinstance(operand, Value)), None) or call.value(1)
+    for operand in (condition, *operands):
+        aligned(call, x, operand)
+    sides = list(zip(("chosen", "other"), operands, (condition, ~condition), strict=True))
+    for _, fill, beside in sides:
+        if isinstance(fill, np.ndarray) and is_float(fill) and fill.size and np.all(fill == fill.reshape(-1)[0]):
+            shape = np.broadcast_shapes(x.type.shape, condition.shape, fill.shape)
+            value = float(fill.reshape(-1)[0])
+            return call.emit(Mask(value), _grown(call, x, shape), _keep(call, "keep", ~beside))
+    return call.emit(Add(), *(_kept(call, *side) for side in sides))
+
+
+def _keep(call: Call, role: str, keep: Array) -> Value:
+    return call.weight(role, keep.astype(np.float32))
+
+
+def _kept(call: Call, name: str, side: Value | Array, keep: Array) -> Value:
+    """One side of a choice, 0 where the other is chosen."""
+    if isinstance(side, Value):
+        whole = _grown(call, side, np.broadcast_shapes(side.type.shape, keep.shape), f"{name}.whole")
+        return call.emit(Mask(0.0), whole, _keep(call, f"{name}.keep", keep), part=name)
+    shape = np.broadcast_shapes(keep.shape, side.shape)
+    return call.weight(name, np.where(keep, np.broadcast_to(as_float32(side), shape), np.float32(0)))
+
+
+def _grown(call: Call, x: Value, shape: tuple[int, ...], part: str = "whole") -> Value:
+    """x repeated along axes of length 1 up to this shape."""
+    if shape == x.type.shape:
+        return x
+    ones = tuple(1 if size == have else size for size, have in zip(shape, x.type.shape, strict=True))
+    return call.emit(Mul(), x, call.weight(f"{part}.ones", np.ones(ones, np.float32)), part=part)

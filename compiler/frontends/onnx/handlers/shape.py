@@ -10,7 +10,9 @@ from ....ir import Value
 from ....ir.ops import Concat, Pad, Slice, Transpose
 from ...common.moves import MAX_LENGTH, MAX_PIECES, picked, reshaped, runs_of
 from ...common.problems import DependsOnRefused
+from ..aside import transposed
 from ..call import Call, Unknown
+from ..samples import Moved
 from .window import pairs
 
 
@@ -77,12 +79,13 @@ def unsqueeze(call: Call) -> Value:
     return call.reshape(x, shape, "".join("_" if i in new else next(letters) for i in range(rank)))
 
 
-def transpose(call: Call) -> Value:
+def transpose(call: Call) -> Value | Moved:
     given = call.integers("perm")
     x = call.value()
     perm = tuple(reversed(range(x.type.rank))) if given is None else given
     call.require(sorted(perm) == list(range(x.type.rank)), "NMC-I012", f"perm {list(perm)} for an input {x.type}")
-    call.require(perm[0] == 0, "NMC-I015", f"perm {list(perm)} moves axis 0", "keep the batch axis in front")
+    if perm[0] != 0:
+        return transposed(call, x, perm)
     return x if perm == tuple(range(x.type.rank)) else call.emit(Transpose(perm), x)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ....ir import Value
 from ...common.moves import cut, picked, runs_of, whole
-from ..call import Call
+from ..call import Call, Result
 
 _ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
 _SAMPLES = "it selects samples along axis 0"
@@ -24,11 +24,11 @@ def slice_(call: Call) -> Value:
     steps = (1,) * len(starts) if steps is None else steps
     equal = len(starts) == len(ends) == len(axes) == len(steps)
     call.require(equal, "NMC-I012", f"starts {starts}, ends {ends}, axes {axes} and steps {steps} differ in length")
-    reverse = "a negative step reverses the axis, which a stream cannot do"
-    call.require(min(steps, default=1) > 0, "NMC-I011", reverse if 0 not in steps else "a step is 0")
+    call.require(0 not in steps, "NMC-I011", "a step is 0")
     x = call.value()
     call.axes(axes, x.type.rank)
     ranges = whole(x.type.shape)
+    turned: list[tuple[int, range]] = []
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         axis %= x.type.rank
         first, stop, _ = slice(start, end, step).indices(x.type.shape[axis])
@@ -37,9 +37,18 @@ def slice_(call: Call) -> Value:
             everything = (first, stop) == (0, 1) and end >= longest
             call.require(everything, "NMC-I015", _SAMPLES)
             continue
+        if step < 0:
+            turned.append((axis, range(first, stop, step)))
+            call.require(
+                len(turned[-1][1]) > 0, "NMC-I012", f"{start}:{end}:{step} of axis {axis} of {x.type} is empty"
+            )
+            continue
         call.require(first < stop, "NMC-I012", f"{start}:{end}:{step} of axis {axis} of {x.type} is empty")
         ranges[axis] = (first, stop, step) if step > 1 or (first, stop) != (0, x.type.shape[axis]) else ranges[axis]
-    return cut(call, x, ranges)
+    x = cut(call, x, ranges, "forward" if turned else "")
+    for axis, backward in turned:
+        x = picked(call, x, axis, runs_of(list(backward)), f"axis{axis}")
+    return x
 
 
 def _split_sizes(call: Call, size: int) -> list[int]:
@@ -54,20 +63,23 @@ def _split_sizes(call: Call, size: int) -> list[int]:
         longest = -(-size // parts)
         sizes = [longest] * (parts - 1) + [size - longest * (parts - 1)]
         call.require(call.opset >= 18 or len(set(sizes)) == 1, "NMC-I012", f"{size} does not divide into {parts} parts")
-    fits = sum(sizes) == size and min(sizes, default=0) >= 1 and len(sizes) == outputs
+    fits = sum(sizes) == size and min(sizes, default=-1) >= 0 and len(sizes) == outputs
     call.require(fits, "NMC-I012", f"parts of {sizes} do not make up {size} in {outputs} outputs")
     return sizes
 
 
-def split(call: Call) -> list[Value]:
+def split(call: Call) -> list[Result]:
     axis = call.integer("axis", 0)
     x = call.value()
     dim = call.axis(axis, x.type.rank)
     call.require(dim != 0, "NMC-I015", _SAMPLES)
-    results: list[Value] = []
+    results: list[Result] = []
     start = 0
     for i, size in enumerate(_split_sizes(call, x.type.shape[dim])):
         ranges = whole(x.type.shape)
+        if not size:  # nothing, which a concat takes
+            results.append(np.zeros([0 if j == dim else n for j, n in enumerate(x.type.shape)], np.float32))
+            continue
         ranges[dim] = (start, start + size, 1)
         results.append(cut(call, x, ranges, f"{i + 1}"))
         start += size

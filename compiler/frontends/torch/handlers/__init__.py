@@ -16,10 +16,24 @@ import torch
 from torch import fx, nn
 from torch._ops import OpOverload
 
+from ....ir.ops import Gru, Lstm, Rnn
 from .. import over_time as marks
 from ..call import Call
 from ..spiking_classes import changed_methods, is_neuron, is_surrogate, library_class
-from . import activation, arithmetic, dense, over_time, plain, shape, slices, snntorch, spikingjelly, window
+from . import (
+    activation,
+    arithmetic,
+    dense,
+    host,
+    over_time,
+    plain,
+    recurrent,
+    shape,
+    slices,
+    snntorch,
+    spikingjelly,
+    window,
+)
 
 Handler = Callable[..., Any]
 
@@ -118,6 +132,26 @@ NAMES: dict[str, Handler] = {
     "view_as": shape.as_said,
     "zeros_like": plain.filled(0.0),
 }
+# What a host runs.
+NAMES |= {
+    name: host.function(name) for name in ("ceil", "cos", "exp", "floor", "log", "reciprocal", "round", "sign", "sin")
+}
+NAMES |= {name: host.function(name) for name in ("acos", "asin", "atan", "cosh", "sinh", "sqrt", "tan")}
+NAMES |= {
+    "abs": host.absolute,
+    "bmm": dense.matmul,
+    "group_norm": host.group_norm,
+    "instance_norm": host.instance_norm,
+    "layer_norm": host.layer_norm,
+    "log_softmax": host.log_softmax,
+    "maximum": host.larger,
+    "minimum": host.smaller,
+    "rms_norm": host.rms_norm,
+    "rsqrt": host.reciprocal_root,
+    "scaled_dot_product_attention": host.attention,
+    "softmax": host.softmax,
+    "sum": host.total,
+}
 _DIMS = (1, 2, 3)
 for _dims in _DIMS:
     NAMES |= {
@@ -132,15 +166,24 @@ for _dims in _DIMS:
 
 # Operations that ATen alone has, or whose arguments come in another order there.
 ATEN: dict[str, Handler] = {
+    "_log_softmax": host.log_softmax,
     "_native_batch_norm_legit_no_training": dense.native_batch_norm,
+    "_softmax": host.softmax,
     "_to_copy": plain.cast,
     "_unsafe_view": shape.as_said,
     "batch_norm": dense.aten_batch_norm,
     "constant_pad_nd": shape.constant_pad,
     "feature_dropout": plain.dropout,
+    "instance_norm": host.aten_instance_norm,
+    "gru": recurrent.aten(Gru()),
     "index": slices.index,
+    "lstm": recurrent.aten(Lstm()),
     "mT": shape.last_swapped,
+    "native_group_norm": host.native_group_norm,
+    "native_layer_norm": host.native_layer_norm,
     "numpy_T": shape.turned,
+    "rnn_relu": recurrent.aten(Rnn(activation="relu")),
+    "rnn_tanh": recurrent.aten(Rnn()),
     "slice": slices.slice_,
 }
 for _dims in _DIMS:
@@ -162,11 +205,12 @@ def refused(call: Call, module: nn.Module, *operands: Any, **named: Any) -> NoRe
 # Modules that are one node of a trace, called with the `Call`, the module, and the operands of its `forward`.
 MODULES: dict[type[nn.Module], Handler] = dict.fromkeys(
     (
-        *(nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell),
+        *(nn.RNNCell, nn.LSTMCell, nn.GRUCell),
         *(nn.MultiheadAttention, nn.Transformer, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
     ),
     refused,
 )
+MODULES |= dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU), recurrent.module)
 
 # Operations over time, by the function of `over_time` that stands for them in a trace.
 _OVER_TIME: dict[Any, Handler] = {

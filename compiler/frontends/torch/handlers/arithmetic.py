@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Add, Clip, Mul
+from ....ir.ops import Add, Clip, Divide, Function, Mul, Power
 from ...common.emit import Array
-from ...common.problems import Refusal
 from ..call import Call
 
 Operand = Value | Array
@@ -39,6 +38,12 @@ def _operands(call: Call, a: Any, b: Any) -> tuple[Operand, Operand]:
 
 def _placed(call: Call, operand: Operand, role: str) -> Value:
     return operand if isinstance(operand, Value) else call.weight(role, operand)
+
+
+def both(call: Call, a: Any, b: Any) -> tuple[Value, Value]:
+    """Both operands of an operation, the constant one as a weight."""
+    first, second = _operands(call, a, b)
+    return _placed(call, first, "constant"), _placed(call, second, "constant")
 
 
 def _times(call: Call, x: Operand, factor: float, part: str) -> Operand:
@@ -78,8 +83,7 @@ def div(call: Call, input: Any, other: Any, *, rounding_mode: str | None = None,
     """x / c is x · (1/c), where 1/c is rounded to float32."""
     call.require(rounding_mode is None, "NMC-I011", f"its rounding_mode is {rounding_mode!r}")
     if isinstance(other, Value):
-        hint = "divide by constants only; a norm or softmax over computed values has no counterpart"
-        raise Refusal("NMC-I013", f"it divides by a computed value (%{other.name})", hint)
+        return call.emit(Divide(), *both(call, input, other))
     a, b = _operands(call, input, other)
     assert isinstance(a, Value) and not isinstance(b, Value)
     divisor = b.astype(np.float64)
@@ -92,13 +96,17 @@ def neg(call: Call, input: Any) -> Value:
 
 
 def power(call: Call, input: Any, exponent: Any) -> Value:
-    """x², x³ as products; x¹ is x."""
+    """x² and x³ as products, √x and 1/x as functions; x¹ is x. Everything else is a power."""
+    if not isinstance(input, Value) or isinstance(exponent, Value) or np.size(call.constant(exponent, "exponent")) != 1:
+        return call.emit(Power(), *both(call, input, exponent))
     times = call.number(exponent, "exponent")
-    hint = "exponents 1, 2 and 3 are imported"
-    call.require(times in (1, 2, 3), "NMC-I011", f"its exponent is {times:g}", hint)
-    x = result = call.value(input)
+    if times in (0.5, -1):
+        return call.emit(Function("sqrt" if times > 0 else "reciprocal"), input)
+    if times not in (1, 2, 3):
+        return call.emit(Power(), input, call.weight("exponent", np.array(times, np.float32)))
+    result = input
     for i in range(2, int(times) + 1):
-        result = call.emit(Mul(), result, x, part="" if i == times else "squared")
+        result = call.emit(Mul(), result, input, part="" if i == times else "squared")
     return result
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import BatchNorm, Dense
+from ....ir.ops import BatchNorm, Dense, MatMul
 from ...common.emit import as_float32
 from ..call import Call
 
@@ -21,10 +21,14 @@ def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Value:
 
 
 def matmul(call: Call, input: Any, other: Any) -> Value:
-    """x · B over the last axis of x, which may have any rank."""
+    """x · B over the last axis of x, which may have any rank: a dense layer for a constant matrix B."""
+    if isinstance(input, Value) and isinstance(other, Value):
+        why = f"both operands must have their samples in front: {input.type} and {other.type}"
+        call.require(input.type.rank == other.type.rank > 2, "NMC-I015", why)
+        return call.emit(MatMul(), input, other)
     why = "its left operand is the constant one: the product would run over the second to last axis"
     hint = "write it as Linear (x @ W), with a transpose around it"
-    call.require(isinstance(input, Value) or not isinstance(other, Value), "NMC-I011", why, hint)
+    call.require(not isinstance(other, Value), "NMC-I011", why, hint)
     matrix = call.constant(other, "right operand")
     whole = matrix.ndim >= 2 and all(size == 1 for size in matrix.shape[:-2])
     call.require(whole, "NMC-I011", f"its right operand has shape {list(matrix.shape)}, one matrix is needed")

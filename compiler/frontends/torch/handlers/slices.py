@@ -117,6 +117,8 @@ def narrow(call: Call, input: Any, dim: int, start: int, length: int) -> Value:
 
 
 def select(call: Call, input: Any, dim: int, index: int) -> Value:
+    if isinstance(input, tuple) and dim == 0:  # states of recurrent layers, one value each
+        return getitem(call, input, index)
     x = call.value(input)
     return one(call, x, _dim(call, x, dim), call.integer(index, "index"))
 
