@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from .encode import Array, quantize
 from .program.akida import AkidaProgram, GraphInput, GraphOutput, Triple, in_order
+from .program.hybrid import HybridInput, HybridOutput
 
 AXES = "HWC"
 
 
-def frame_of(entry: GraphInput, samples: Array, frame: int) -> Array:
+def frame_of(entry: GraphInput | HybridInput, samples: Array, frame: int) -> Array:
     """Frame `frame` of samples (n, *shape), shape (n, *frame_shape); zeros after the last one."""
     if frame >= entry.frames:
         return np.zeros((len(samples), *entry.frame_shape), samples.dtype)
@@ -48,7 +49,7 @@ def integer_layers(program: AkidaProgram) -> dict[str, str]:
     return found
 
 
-def edges(output: GraphOutput) -> NDArray[np.bool_]:
+def edges(output: GraphOutput | HybridOutput) -> NDArray[np.bool_]:
     """Which elements of the output may differ from the source model's, bool (length,)."""
     marks = np.zeros(output.timing.length, np.bool_)
     marks[list(output.timing.edges)] = True

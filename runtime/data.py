@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from .program.atomic import atomic_write
-from .program.diagnostics import bad_file
-from .program.npz import write_npz
+from .program.budget import take_memory
+from .program.diagnostics import NmcError, bad_file
+from .program.npz import NotNumbers, read_npy, read_npz, write_npz
 from .result import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -34,9 +36,11 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array] | Array:
             arrays = _read_safetensors(Path(path)) if suffix == ".safetensors" else _read_numpy(file)
     except FileNotFoundError as error:
         raise bad_file("NMC-R001", "no such file", where, hint="check the path") from error
+    except NmcError:
+        raise
     except OSError as error:
         raise bad_file("NMC-R001", "cannot read the file", where, error.strerror or str(error)) from error
-    except _NoArray as error:
+    except NotNumbers as error:
         raise bad_file("NMC-R003", str(error), where, hint="store numeric arrays without pickled objects") from error
     except Exception as error:
         # zipfile, zlib, numpy and safetensors answer a damaged file with a dozen exception types, MemoryError for an
@@ -59,7 +63,9 @@ def write_result(path: str | os.PathLike[str], result: Result) -> None:
         if name in result.potentials:
             arrays[f"trace/{name}.potential"] = result.potentials[name]
     for name, values in result.outputs.items():
-        parts = {"": values, ".int": result.integers[name]}
+        parts: dict[str, Array] = {"": values}
+        if name in result.integers:  # a host segment's output has none
+            parts[".int"] = result.integers[name]
         if name in result.edges:
             parts[".edge"] = result.edges[name]
         free = name
@@ -69,37 +75,26 @@ def write_result(path: str | os.PathLike[str], result: Result) -> None:
     atomic_write(path, lambda file: write_npz(file, arrays))
 
 
-class _NoArray(Exception):
-    """An entry of the file is no array of numbers; the text says which."""
-
-
 def _read_numpy(file: BinaryIO) -> dict[str, Array]:
-    try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return {name: _is_array(name, loaded[name]) for name in loaded.files}
-    except ValueError as error:
-        if "Object arrays" in str(error):
-            raise _NoArray("an array holds Python objects") from error
-        raise
+    """What the content is decides, not the name."""
+    size, packed = os.fstat(file.fileno()).st_size, file.read(2) == b"PK"
+    file.seek(0)
+    if not packed:
+        take_memory(size, "an array")
+        return {"": read_npy(file, size)}
+    with zipfile.ZipFile(file) as archive:
+        return read_npz(archive, size)
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
     from safetensors import safe_open
 
+    take_memory(path.stat().st_size, "the arrays of a .safetensors file")
     arrays = {}
     with safe_open(path, framework="numpy") as file:
         for name in file.keys():  # noqa: SIM118
             dtype = file.get_slice(name).get_dtype()
             if dtype not in SAFETENSORS_DTYPES:
-                raise _NoArray(f"array {name!r} is {dtype}, which is no number of numpy's own")
+                raise NotNumbers(f"array {name!r} is {dtype}, which is no number of numpy's own")
             arrays[name] = file.get_tensor(name)
     return arrays
-
-
-def _is_array(name: str, item: object) -> Array:
-    if not isinstance(item, np.ndarray):
-        raise _NoArray(f"entry {name!r} is no array")
-    return item

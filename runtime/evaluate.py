@@ -15,8 +15,10 @@ from .arith import Floats, Ints
 from .classify import DECAY, decide, smooth
 from .cri_session import CriSession
 from .encode import Array
+from .hybrid_session import HybridSession
 from .labelled import Labelled, check_labels
-from .program.akida import AT_ONCE, AkidaProgram, without
+from .program.akida import AT_ONCE, without
+from .program.container import Program
 from .program.cri import CriProgram
 from .program.diagnostics import bad_file, usage
 from .program.timing import Timing
@@ -88,7 +90,7 @@ class Evaluation:
 
 
 def evaluate(
-    program: AkidaProgram | CriProgram | AkidaSession | CriSession | str | os.PathLike[str],
+    program: Program | AkidaSession | CriSession | HybridSession | str | os.PathLike[str],
     data: Labelled,
     *,
     output: str | None = None,
@@ -107,7 +109,7 @@ def evaluate(
 
     NmcError NMC-R020 (labels), R023 (output), R024 (model), and those of `Session.run` and of `data.read`.
     """
-    session = program if isinstance(program, AkidaSession | CriSession) else Session(program)
+    session = program if isinstance(program, AkidaSession | CriSession | HybridSession) else Session(program)
     scores = score_output(session.program, output)
     check_labels(data, scores.classes)
     count, size = len(data.labels), _part(session.program)
@@ -131,9 +133,9 @@ def evaluate(
     )
 
 
-def score_output(program: AkidaProgram | CriProgram, name: str | None = None) -> ScoreOutput:
+def score_output(program: Program, name: str | None = None) -> ScoreOutput:
     """The output of that name, or the program's only one; NMC-R023 if it is not clear or has no class scores."""
-    if isinstance(program, AkidaProgram):
+    if not isinstance(program, CriProgram):
         outputs = {o.name: ScoreOutput(o.name, o.shape, o.timing) for o in program.outputs}
     else:
         trains = {True: Timing(0, length=program.timesteps, axis=1), False: AT_ONCE}
@@ -181,7 +183,7 @@ def _join(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
     return {rule: np.concatenate([part[rule] for part in parts]) for rule in parts[0]}
 
 
-def _part(program: AkidaProgram | CriProgram) -> int:
+def _part(program: Program) -> int:
     """Samples that are read together: few enough that their values fit into what a session takes for a layer."""
     values = sum(math.prod(entry.shape) for entry in program.inputs)
     return min(max(BATCH_ENTRIES // max(values, 1), 1), MAX_BATCH)

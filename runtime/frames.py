@@ -19,8 +19,9 @@ from .arith import Ints
 from .label_lists import read_label_list, stop
 from .program.akida import AkidaProgram, without
 from .program.akida_shapes import hosted
-from .program.cri import CriProgram
+from .program.container import Program
 from .program.diagnostics import Diagnostic, bad_file, usage
+from .program.hybrid import HybridInput
 
 Floats32 = NDArray[np.float32]
 
@@ -109,7 +110,7 @@ def chosen(frames: int, wanted: int) -> list[int]:
 def open_frames(
     root: str | os.PathLike[str],
     labels: str | os.PathLike[str],
-    program: AkidaProgram | CriProgram,
+    program: Program,
     names: Sequence[str] = (),
     scale: float = PIXEL_MAX,
     limit: int | None = None,
@@ -175,7 +176,7 @@ def frame_files(folder: Path) -> tuple[tuple[Path, ...], list[Diagnostic]]:
     return tuple(folder / name for _, name in numbered), problems
 
 
-def pixels_of(program: AkidaProgram | CriProgram) -> Pixels:
+def pixels_of(program: Program) -> Pixels:
     """How the program's only input takes images; NMC-R004 for several inputs, NMC-R005 if it takes none."""
     if len(program.inputs) != 1:
         names = ", ".join(repr(entry.name) for entry in program.inputs)
@@ -186,9 +187,10 @@ def pixels_of(program: AkidaProgram | CriProgram) -> Pixels:
         sizes, axis, order = hosted(layer).shape, entry.axis, entry.order
     else:
         (entry,) = program.inputs
-        order = "CHW" if len(entry.shape) == 3 and entry.shape[0] in (1, 3) else "HWC"
-        extents = (*entry.shape, 1) if len(entry.shape) == 2 else entry.shape
-        sizes, axis = tuple(extents[order.index(letter)] for letter in AXES) if len(extents) == 3 else (0, 0, 0), -1
+        shape, axis = (entry.frame_shape, entry.axis) if isinstance(entry, HybridInput) else (entry.shape, -1)
+        order = "CHW" if len(shape) == 3 and shape[0] in (1, 3) else "HWC"
+        extents = (*shape, 1) if len(shape) == 2 else shape
+        sizes = tuple(extents[order.index(letter)] for letter in AXES) if len(extents) == 3 else (0, 0, 0)
     if sizes[-1] not in (1, 3):
         what = f"input {entry.name!r} of shape {entry.shape} takes no images of 1 or 3 channels"
         raise bad_file("NMC-R005", what, hint="give the samples as .npz, in the network's own layout")

@@ -15,8 +15,7 @@ from .data import read_arrays
 from .encode import Array, Sample, check_inputs
 from .frames import PIXEL_MAX, open_frames
 from .label_lists import read_class_list
-from .program.akida import AkidaProgram
-from .program.cri import CriProgram
+from .program.container import Program
 from .program.diagnostics import bad_file, usage
 
 LABEL_NAMES = ("labels", "label", "y")
@@ -58,7 +57,7 @@ class LabelledArrays:
 
 def open_labelled(
     path: str | os.PathLike[str],
-    program: AkidaProgram | CriProgram,
+    program: Program,
     *,
     labels: str | os.PathLike[str] | None = None,
     classes: str | os.PathLike[str] | None = None,

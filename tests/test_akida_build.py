@@ -486,6 +486,15 @@ def test_two_inputs() -> None:
     assert [(entry.name, entry.layer) for entry in net.inputs] == [("x", "x.data"), ("z", "z.data")]
 
 
+def test_dense_layers_over_the_channels_of_every_pixel() -> None:
+    body = "%c = relu(%x)\n%t = transpose(%c) {perm=(0, 3, 2, 1)}\n%d = dense(%t, @rows)\n%e = relu(%d)\n"
+    body += "%y = transpose(%e) {perm=(0, 3, 1, 2)}"
+    identity = "c.identity := Conv2D(x.data) 1/1 same, relu\n"
+    check_layers(graph(body), DATA + identity + "d = Conv2D(c.identity) 1/1 same, relu")
+    check_layers(graph("%y = dense(%x, @rows)", "1,6,4", "N_C"), DATA + "y = Conv2D(x.data) 1/1 same")
+    check_layers(graph("%y = dense(%x, @rows)", "1,2,3,4", "NHWC"), DATA + "y = Conv2D(x.data) 1/1 same")
+
+
 def test_a_vector_as_input() -> None:
     net = check_layers(graph("%y = dense(%x, @rows)", "1,4", "NC"), DATA + "y = Dense1D(x.data)")
     assert net.layers["x.data"].made == (1, 1, 4)
@@ -605,10 +614,7 @@ REFUSED = {
     "rows joined": ("%c = relu(%x)\n%y = concat(%c, %x) {dim=2}", "a concatenation along axis 2"),
     "mean over one axis": ("%y = mean(%x) {dims=(2,)}", "a mean over axes (2,)"),
     "mean over channels": ("%y = mean(%x) {dims=(1,)}", "a mean over axes (1,)"),
-    "dense over pixels": (
-        "%t = transpose(%x) {perm=(0, 2, 3, 1)}\n%y = dense(%t, @rows)",
-        "a dense layer over the last axis",
-    ),
+    "dense over rows of pixels": ("%c = relu(%x)\n%y = dense(%c, @rows)", "a dense layer over the last axis"),
     "uneven averages": (
         "%y = avg_pool(%x) {kernel=(3, 3), stride=(1, 1), pads=((1, 1), (1, 1)), dilation=(1, 1)}",
         "count differently many cells",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ...compiler.diagnostics import Collector
 from ...compiler.ir import Graph, Node, Value
-from ...compiler.ir.ops import Reshape, Slice, Transpose
+from ...compiler.ir.ops import Clip, Dense, MaxPool, Relu, Reshape, Slice, Transpose
+from ...compiler.passes.base import GivenScale
 from ...runtime.program.timing import Timing
 from .floats import Array, FloatInput, FloatLayer, FloatNet, parameters_of
 from .moves import Place
 
 MOVES = (Reshape, Slice, Transpose)
+MOST_CHANNELS = 1 << 13
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 
@@ -38,6 +42,13 @@ def with_time(frame: tuple[int, ...], timing: Timing) -> tuple[int, ...]:
     return frame if timing.axis <= 0 else (*frame[:at], timing.length, *frame[at:])
 
 
+def _eye(channels: int) -> Array:
+    """Weights that keep every channel as it is. NotHeld where they would fill the memory."""
+    if channels > MOST_CHANNELS:
+        raise NotHeld(f"a layer that only passes on {channels} channels would have {channels}² weights")
+    return np.eye(channels)
+
+
 class Builder:
     """A layer sequence under construction.
 
@@ -45,10 +56,14 @@ class Builder:
     windows  results of a fifo: (what it remembers, its taps)
     images   inputs brought into channels-first order for an image layer, which reads the input itself
     counts   how often each value is read; reads: how often what a layer gives so far is
+    scales   what a quantized model says of values, by name
+    given    whether the host may move values before layers read them; refused: why values have no place, by name
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, given: bool = False, scales: Mapping[str, GivenScale] | None = None):
         self.graph, self.net = graph, FloatNet()
+        self.scales = scales or {}
+        self.given, self.refused = given, dict[str, str]()
         self.problems = Collector()
         self.counts = readers(graph)
         self.reads: dict[str, int] = {}
@@ -102,7 +117,7 @@ class Builder:
 
     def identity(self, x: Place, node: Node) -> Place:
         """An identity convolution of the layer; elements keep their places."""
-        made = self.mix(x, np.eye(x.made[2]), node, "identity", identity=True)
+        made = self.mix(x, _eye(x.made[2]), node, "identity", identity=True)
         return Place(made.layer, made.made, x.shape, x.index)
 
     def fusable(self, x: Place) -> FloatLayer | None:
@@ -114,6 +129,11 @@ class Builder:
         """The place of a node that became part of a layer."""
         layer.place({name: self.net.layers[name].made for name in layer.inbounds})
         layer.origin = tuple(dict.fromkeys((*layer.origin, *node.result.origin)))
+        if not isinstance(node.op, Relu | Clip | MaxPool) or layer.function is not None:
+            # It was that of a value inside the layer, whose sums are not rounded.
+            if layer.function in (None, node.op):  # of a table that is averaged, what the table reads counts
+                layer.inside = layer.scale
+            layer.scale = None
         self.reads[layer.name] = self.counts[id(node.result)]
         return Place(layer.name, layer.made, node.result.type.shape[1:], index)
 
@@ -127,7 +147,7 @@ class Builder:
         chosen = x.channels()
         if chosen is None:
             raise NotHeld(f"%{value.name} is not a frame with channels: a reshape or slice mixes channels and pixels")
-        return self.mix(x, np.eye(x.made[2])[:, chosen], node, "channels").reshaped(x.shape)
+        return self.mix(x, _eye(x.made[2])[:, chosen], node, "channels").reshaped(x.shape)
 
     def place(self, value: Value) -> Place:
         """Where the value lies; a graph input becomes an InputData layer when it is first read."""
@@ -141,11 +161,12 @@ class Builder:
         shape = value.type.shape[1:]
         if not 1 <= len(shape) <= 3:
             raise NotHeld(f"the input {value.type} is not a frame of channels and two axes of space")
-        last = len(shape) == 3 and self.channels_last(value)
-        extents = shape if last else (*shape[1:], *(1,) * (3 - len(shape)), shape[0])
+        last, ones = self.channels_last(value), (1,) * (3 - len(shape))
+        extents = (shape[0], *ones, *shape[1:]) if last else (*shape[1:], *ones, shape[0])
         size = dict(zip(("input_width", "input_height", "input_channels"), extents, strict=True))
         name = self.name(f"{value.name}.data")
         layer = FloatLayer(name, "InputData", (), parameters_of("InputData", **size), origin=value.origin)
+        layer.scale = self.scales.get(value.name)
         self.net.add(layer)
         self.reads[name] = self.counts[id(value)]
         self.feed(value, name, "HWC" if last else "CHW")
@@ -159,8 +180,12 @@ class Builder:
         self.net.inputs.append(FloatInput(value.name, layer, shape, timing.axis, order))
 
     def channels_last(self, value: Value) -> bool:
-        """Is the graph input an image with channels last, which the network brings into order first?"""
-        return all(user.op == Transpose(TO_CHANNELS_FIRST) for user, _ in value.uses)
+        """Are channels last in the graph input? Then dense layers read it pixel by pixel, or it is an image that the
+        network brings into order first."""
+        shape = value.type.shape
+        dense = int(np.prod(shape[1:-1])) > 1 and any(isinstance(user.op, Dense) for user, _ in value.uses)
+        ordered = len(shape) == 4 and all(user.op == Transpose(TO_CHANNELS_FIRST) for user, _ in value.uses)
+        return dense or ordered
 
 
 def _title(node: Node) -> str:

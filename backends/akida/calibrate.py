@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...compiler.diagnostics import unsupported
 from ...runtime import arith
 from ...runtime.program.akida import Triple, in_order
 from .floats import Array, FloatInput, FloatLayer, FloatNet
@@ -106,7 +107,8 @@ class FloatRun:
             host = self.fed.get(layer.name)
             inbounds = [live[name] for name in layer.inbounds] if host is None else [self.given(host)]
             before = linear(layer, inbounds)
-            after = finish(layer, before).astype(np.float32)
+            with np.errstate(over="ignore"):  # `spreads` refuses what overflows
+                after = finish(layer, before).astype(np.float32)
             yield layer, before, after
             live[layer.name] = after
             if self._kept is not None:
@@ -143,6 +145,14 @@ def spreads(run: FloatRun, method: str, progress: Callable[[], object] = lambda:
     """The spread of every layer's values."""
     found: dict[str, Spread] = {}
     for layer, before, after in run.values():
+        if not np.isfinite(after).all():
+            what, why = (
+                f"target 'akida' cannot hold layer {layer.name!r}",
+                "its values on the calibration data overflow",
+            )
+            raise unsupported(
+                "NMC-A001", what, ", ".join(layer.origin), why, "look for weights or inputs that are huge"
+            )
         made = found[layer.name] = spread(after, method if layer.neural else "minmax", levels(layer))
         made.means = arith.round_mantissa(before.mean(axis=(0, 1, 2, 3), dtype=np.float64), FINE_MANTISSA)
         if layer.function is not None:

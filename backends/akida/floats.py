@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...compiler.ir.ops import Op
+from ...compiler.passes.base import GivenScale
 from ...runtime.program.akida import Layer, Triple
 from ...runtime.program.akida_kinds import PARAMETERS, TEMPORAL, TRANSPOSED
 from ...runtime.program.akida_shapes import Signal, infer, positions
@@ -42,6 +43,9 @@ class FloatLayer:
     bias        (F,)
     high        upper bound of a relu, None for none
     function    what a lut tabulates
+    scale       what a quantized model says of the values it gives
+    inside      the same of what its table reads or its average pool averages
+    units       by filter, (F), the number that its weights are multiples of, NaN if there is none; None: not known
     identity    weights are ones on the diagonal: but for activation and pooling it passes on what it reads
     shapes      (X, Y, C) of what it reads first, (X', Y', F) of its sums, and of what it gives
     """
@@ -55,6 +59,9 @@ class FloatLayer:
     high: float | None = None
     function: Op | None = None
     identity: bool = False
+    scale: GivenScale | None = None
+    inside: GivenScale | None = None
+    units: Array | None = None
     origin: tuple[str, ...] = ()
     given: Triple = (0, 0, 0)
     summed: Triple = (0, 0, 0)

@@ -100,10 +100,24 @@ def conv_transpose(b: Builder, node: Node) -> Place:
 def dense(b: Builder, node: Node) -> Place:
     x, weight = b.place(node.x), _weight(node)
     if int(np.prod(x.shape[:-1])) != 1:
-        raise NotHeld(f"a dense layer over the last axis of {node.x.type}", "a 1×1 convolution does the same")
+        return _per_pixel(b, node, x, weight)
     rows = np.zeros((int(np.prod(x.made)), len(weight)))
     np.add.at(rows, x.positions().ravel(), weight.T.astype(np.float64))
     return b.layer(node, "Dense1D", (x.layer,), rows, node.operand("bias"), units=len(weight))
+
+
+def _per_pixel(b: Builder, node: Node, x: Place, weight: Array) -> Place:
+    """A dense layer over the channels of every pixel: a 1×1 convolution, whatever the order of the pixels."""
+    rows, (width, height, channels) = x.positions().reshape(-1, x.shape[-1]), x.made
+    pixels = rows[:, 0] // channels
+    whole = x.shape[-1] == channels and np.array_equal(np.sort(pixels), np.arange(width * height))
+    if not whole or not np.array_equal(rows, pixels[:, None] * channels + np.arange(channels)):
+        raise NotHeld(f"a dense layer over the last axis of {node.x.type}, which are not the channels of a frame")
+    made = b.layer(
+        node, "Conv2D", (x.layer,), weight.T[None, None], node.operand("bias"), filters=len(weight), kernel_size=1
+    )
+    index = pixels[:, None] * len(weight) + np.arange(len(weight))
+    return made.moved(index.reshape(made.shape))
 
 
 def fifo(b: Builder, node: Node) -> Place | None:

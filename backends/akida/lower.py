@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from ...compiler.ir import Graph
-from ...compiler.passes.base import Context
+from ...compiler.passes.base import Context, GivenScale
 from ...runtime.program.akida import AkidaProgram, GraphInput, GraphOutput, Layer
 from .build import build
 from .calibrate import FloatRun, enough, spreads
 from .codes import InputCode, input_code
 from .embedding import NAME as WINDOWS
-from .floats import FloatNet
+from .floats import FloatInput, FloatNet
+from .given import input_code as given_code
+from .given import take_scales, with_ranges
+from .given_report import tell
 from .quantize import LayerReport, Quantizer
 from .scales import assign
 from .widths import set_widths
@@ -39,8 +42,10 @@ def lower(
     NmcError NMC-A001 with everything the machine cannot hold. `context.reports["quantize-akida"]` gets a LayerReport
     for each layer.
     """
-    net = build(graph, {d.where: d.why for d in context.declined if d.pass_name == WINDOWS})
+    net = build(graph, {d.where: d.why for d in context.declined if d.pass_name == WINDOWS}, context.scales)
     set_widths(net, weight_bits, activation_bits)
+    if context.scales:
+        take_scales(net, weight_bits)
     assert context.samples is not None
     samples, total = enough(net, context.samples)
     used = len(next(iter(samples.values())))
@@ -55,15 +60,27 @@ def lower(
         context.progress(next(done), steps)
 
     run = FloatRun(net, samples)
-    found = spreads(run, ranges, progress)
-    codes = {e.layer: input_code(run.given(e), net.layers[e.layer].kind == "InputConv2D") for e in net.inputs}
+    found = with_ranges(net, spreads(run, ranges, progress), bool(context.made_up))
+    codes = {e.layer: _input_code(e, run, context.scales.get(e.name)) for e in net.inputs}
     fed = {name: code.scale for name, code in codes.items() if code.signed}
-    scales = assign(net, found, fed, equalize)
+    scales = assign(net, found, fed, equalize and not context.scales)
     codes |= {name: replace(codes[name], scale=float(scales[name][0])) for name in fed}
-    quantizer = Quantizer(run, found, scales, codes, correct)
+    quantizer = Quantizer(run, found, scales, codes, correct and not context.made_up)
     quantizer.run(progress)
+    if context.scales:
+        values = {value.name for value in (*graph.inputs, *(node.result for node in graph.nodes))}
+        known = {name: scale for name, scale in context.scales.items() if name in values}
+        said, calibrated = tell(net, quantizer.layers, scales, known, bool(context.made_up))
+        context.warnings += said
+        if calibrated and context.made_up:
+            context.warnings.append(context.made_up)
     context.reports.setdefault(REPORT, []).extend(quantizer.reports)
     return _program(net, quantizer, codes, provenance)
+
+
+def _input_code(entry: FloatInput, run: FloatRun, given: GivenScale | None) -> InputCode:
+    image = run.net.layers[entry.layer].kind == "InputConv2D"
+    return input_code(run.given(entry), image) if given is None else given_code(given, image)
 
 
 def _program(

@@ -81,7 +81,17 @@ def quantize(
         output, most_right = np.ones(len(scale)), RAW_RIGHT
     finest = np.zeros(len(scale))
     for _ in range(ROUNDS):
-        found = choose(layer, inputs, output, target, correct=correct, bits=bits, most_right=most_right, finest=finest)
+        found = choose(
+            layer,
+            inputs,
+            output,
+            target,
+            correct=correct,
+            bits=bits,
+            most_right=most_right,
+            finest=finest,
+            exact=raw and layer.function is None,
+        )
         reached = of_sums(layer, found.weights, found.added, given)
         over = _overflow(layer, reached, table)
         if (over < 1).all():

@@ -17,6 +17,7 @@ from .bounds import Bounds, joined, proof
 from .calibrate import FloatRun, Spread, finish, levels, linear
 from .codes import InputCode
 from .floats import Array, FloatLayer
+from .given_report import weight_facts
 from .measure import snr, tap_means, variances
 from .neural import codes, quantize
 from .sums import sums
@@ -147,7 +148,8 @@ class Quantizer:
         self._codes[layer.name] = codes(layer, found, acc)
         self._bounds[layer.name], self.scales[layer.name] = found.made, found.scale
         variables = neural_variables(layer, found, zero)
-        return _record(layer, variables, proof(found.reached, layer.parameters["buffer_bits"]))
+        kept = weight_facts(layer, found.found, step)
+        return _record(layer, variables, proof(found.reached, layer.parameters["buffer_bits"]) | kept)
 
 
 def _record(

@@ -93,7 +93,8 @@ def _shared(net: FloatNet, members: list[str], spreads: Mapping[str, Spread]) ->
 def _range(layer: FloatLayer, spread: Spread, exponent: float) -> Array:
     """What the largest integer of each channel stands for."""
     ranges = spread.ranges(exponent)
-    return arith.round_mantissa(ranges if layer.high is None else np.minimum(ranges, layer.high), MANTISSA)
+    high = None if layer.scale is not None else layer.high  # a model's range needs no bound
+    return arith.round_mantissa(ranges if high is None else np.minimum(ranges, high), MANTISSA)
 
 
 def _alone(
@@ -101,7 +102,7 @@ def _alone(
 ) -> Array:
     if passes_on(layer) and _holds(layer, net.layers[layer.inbounds[0]], scales[layer.inbounds[0]]):
         return scales[layer.inbounds[0]]
-    exponent = 0.0
+    exponent = 0.0 if layer.scale is None else 1.0  # a model's range is that of its channels, if they have several
     if equalize and layer.neural and layer.function is None:
         exponent = _exponent(net, layer, spreads)
     return _range(layer, spreads[layer.name], exponent) / levels(layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from ...compiler.ir import Graph
@@ -14,6 +14,8 @@ from ...compiler.passes.make_causal import MakeCausal
 from ...compiler.passes.stream import Stream
 from ...compiler.target import LayerDiagnostic
 from ...runtime.program.akida import AkidaProgram
+from ...runtime.program.hybrid import HybridProgram
+from ...runtime.program.records import OPTIONAL
 from .calibrate import METHODS
 from .devices import DEVICES, find_device, not_checked
 from .lint import diagnostics, limits_table, lint
@@ -36,6 +38,7 @@ class AkidaOptions:
     equalize         auto: channels get ranges of their own where the next layer gains by it; off: one range a layer
     bias_correction  auto: biases make up for mean errors on the samples where that lessens them; off
     causal           delay: layers that look ahead make the output late; strict: they are refused
+    host_fallback    what the machine cannot do becomes host segments (docs/host_segments.md); else it is refused
     """
 
     device: str = "akida2"
@@ -45,6 +48,7 @@ class AkidaOptions:
     equalize: str = "auto"
     bias_correction: str = "auto"
     causal: str = "delay"
+    host_fallback: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -77,22 +81,38 @@ class AkidaTarget:
             front += (FactorizeConv3d(), Canonicalize(), causal, Stream(mean="window", zero_fill=True))
         return (*front, AkidaWindows())
 
-    def lower(self, graph: Graph, options: AkidaOptions, context: Context, provenance: dict[str, Any]) -> AkidaProgram:
-        """The quantized program; NmcError NMC-A001 with all that the machine cannot hold."""
-        return lower(
-            graph,
-            context,
-            provenance,
-            ranges=options.ranges,
-            weight_bits=options.weight_bits,
-            activation_bits=options.activation_bits,
-            equalize=options.equalize == "auto",
-            correct=options.bias_correction == "auto",
-        )
+    def lower(
+        self, graph: Graph, options: AkidaOptions, context: Context, provenance: dict[str, Any]
+    ) -> AkidaProgram | HybridProgram:
+        """The quantized program; NmcError NMC-A001 with all that the machine cannot hold, or NMC-A003."""
 
-    def lint(self, program: AkidaProgram, device: str) -> list[LayerDiagnostic]:
-        """What of the program exceeds the device's published limits."""
-        return diagnostics(lint(program, device), device)
+        def whole(graph: Graph, context: Context, provenance: dict[str, Any]) -> AkidaProgram:
+            return lower(
+                graph,
+                context,
+                provenance,
+                ranges=options.ranges,
+                weight_bits=options.weight_bits,
+                activation_bits=options.activation_bits,
+                equalize=options.equalize == "auto",
+                correct=options.bias_correction == "auto",
+            )
+
+        if not options.host_fallback:
+            return whole(graph, context, provenance)
+        from .lower_hybrid import lower_hybrid  # takes the writer of host segments with it
+
+        return lower_hybrid(graph, context, provenance, whole)
+
+    def lint(self, program: AkidaProgram | HybridProgram, device: str) -> list[LayerDiagnostic]:
+        """What of the program exceeds the device's published limits, segment by segment."""
+        if isinstance(program, AkidaProgram):
+            return diagnostics(lint(program, device), device)
+        found: list[LayerDiagnostic] = []
+        for segment in program.devices:
+            for problem in diagnostics(lint(segment.program, device), device):
+                found.append(replace(problem, row={"segment": segment.name, **problem.row}))
+        return found
 
     def not_checked(self, device: str) -> tuple[str, ...]:
         """What is not known of the device, so that `lint` cannot check it."""

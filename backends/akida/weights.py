@@ -29,6 +29,8 @@ MOST_RIGHT = 24  # (2^31 − 1) >> 24 = 127: a product that leaves 32 bits is cl
 TABLE_RIGHT = 21  # likewise for the 11 bits of a table's index
 BIAS_BITS = 24
 COST_MANTISSA = 30
+GAIN = 1 / 255  # how far the nearest m · 2^−n may be off
+CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,14 @@ def steps_above(least: Array, most_right: int = MOST_RIGHT) -> Steps:
     return Steps(np.where(over, 128, m), np.where(over, n - 1, n))
 
 
+def nearest_steps(value: Array, most_right: int = MOST_RIGHT) -> Steps:
+    """The m · 2^−n nearest to the value, n at most `most_right`."""
+    n = np.minimum(8 - np.ceil(np.log2(np.maximum(value, 2.0**-100))), most_right)
+    m = np.maximum(np.rint(arith.round_mantissa(value * 2.0**n, EXACT)), 1)
+    over = m > 255
+    return Steps(np.where(over, 128, m), np.where(over, n - 1, n))
+
+
 @dataclass(frozen=True)
 class Quantized:
     """weights (the layer's shape), bias and its left shift, the sum's unit S, m and n: all (F) but the first."""
@@ -103,6 +113,27 @@ def rounded_bias(wanted: Array) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Filters whose integers are given. unit: real number of one unit of their sums, NaN for the others, (F); exact: it
+    is the output's step, whatever it is; else the nearest m · 2^−n takes it there."""
+
+    unit: Array
+    exact: bool
+
+    def instead(self, search: Search, steps: Steps, unit: Array, integers: Array) -> tuple[Steps, Array, Array]:
+        """Steps, unit and integers of all filters, those of the given ones in their place."""
+        wanted = np.where(np.isnan(self.unit), unit, self.unit)
+        near = nearest_steps(wanted / search.output, search.most_right)
+        counted = wanted if self.exact else search.output * near.value
+        own = ~np.isnan(self.unit) & (counted * (1 + CLOSE) >= search.finest)
+        given = np.rint(search.weights / wanted)
+        own &= (given >= -search.top - 1).all(axis=0) & (given <= search.top).all(axis=0)
+        own &= np.abs(counted / wanted - 1) <= GAIN
+        chosen = Steps(np.where(own, near.m, steps.m), np.where(own, near.n, steps.n))
+        return chosen, np.where(own, counted, unit), np.where(own, given, integers)
+
+
+@dataclass(frozen=True)
 class Search:
     """Filters of one layer, rows being the weights of each: (R, F). See `choose` for the others."""
 
@@ -114,10 +145,12 @@ class Search:
     output: Array
     target: Array
     least: Array
+    finest: Array
     top: int
     most_right: int
     correct: bool
     candidates: int
+    kept: Kept | None = None
 
     def run(self) -> Quantized:
         """For each filter the candidate with the least error."""
@@ -132,6 +165,8 @@ class Search:
     def _candidate(self, steps: Steps) -> Quantized:
         unit = self.output * steps.value
         integers = np.clip(np.rint(self.weights / unit), -self.top, self.top)
+        if self.kept is not None:
+            steps, unit, integers = self.kept.instead(self, steps, unit, integers)
         plain = self.bias / unit - self.zero * integers.sum(axis=0)
         found = Quantized(integers, *rounded_bias(plain), unit, steps.m, steps.n)
         if not self.correct:
@@ -164,11 +199,13 @@ def choose(
     bits: int = 8,
     most_right: int = MOST_RIGHT,
     finest: Array | float = 0.0,
+    exact: bool = False,
 ) -> Quantized:
     """Integers for a layer whose sums, times m · 2^−n, count steps of `output` (F).
 
     target  mean of the real sums (F): with `correct` the bias makes up for the mean error, where that lessens it
     finest  the sum's unit is not made smaller than this
+    exact   the sums themselves are the output, so that their unit may be any number
     """
     assert layer.weight is not None and layer.bias is not None
     own = layer.identity or layer.kind in DEPTHWISE  # does each filter read one channel only?
@@ -184,6 +221,9 @@ def choose(
     peak = np.abs(rows).max(axis=0)
     least = np.maximum(np.maximum(peak / top, np.abs(layer.bias) / 2.0**BIAS_BITS), finest)
     least = np.maximum(least, np.finfo(np.float32).tiny)
+    units = None
+    if layer.units is not None and np.all(inputs.step == inputs.step[0]):
+        units = layer.units * inputs.step[0]
     parts = []
     for part in _blocks(rows.shape):
         search = Search(
@@ -195,10 +235,12 @@ def choose(
             output[part],
             target[part],
             least[part],
+            np.broadcast_to(finest, layer.bias.shape)[part],
             top,
             most_right,
             correct and not layer.identity,
             128 if layer.identity else CANDIDATES,
+            None if units is None else Kept(units[part], exact),
         )
         parts.append(search.run())
     joined = [np.concatenate([getattr(p, f.name) for p in parts], axis=-1) for f in fields(Quantized)]

@@ -16,11 +16,12 @@ def set_widths(net: FloatNet, weight_bits: int, activation_bits: int) -> None:
     for layer in net.layers.values():
         if layer.neural and layer.kind in NARROW_KINDS:
             layer.parameters["weights_bits"] = weight_bits
-        if activation_bits == 4 and _may_be_narrow(net, layer):
+        if activation_bits == 4 and may_be_narrow(net, layer):
             layer.parameters["output_bits"] = 4
 
 
-def _may_be_narrow(net: FloatNet, layer: FloatLayer) -> bool:
+def may_be_narrow(net: FloatNet, layer: FloatLayer) -> bool:
+    """May its results have 4 bits? Only rectified ones that all readers take so."""
     return layer.neural and layer.activation == "relu" and all(_takes(net, r) for r in net.readers(layer.name))
 
 

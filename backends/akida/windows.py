@@ -122,6 +122,7 @@ class AkidaWindows(Pass):
 
     name: ClassVar[str] = NAME
     takes: ClassVar[tuple[str, ...]] = ("canonical", "streaming")
+    quantizers: ClassVar[bool] = False
 
     def run(self, graph: Graph, context: Context) -> int:
         # Norms fold into the layers as the user wrote them, before strides are split; what is left of them becomes a

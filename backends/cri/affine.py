@@ -19,6 +19,7 @@ from ...compiler.ir.ops import Conv, ConvTranspose, Dense, MaxPool
 from ...compiler.ir.ops.base import Array
 from ...compiler.ir.ops.linear import output_first
 from ...compiler.ir.ops.window import taps
+from ...runtime.program.budget import take_memory
 from .tables import Ints
 
 
@@ -130,6 +131,8 @@ def compose(outer: Entries, inner: Affine, rows: int) -> Affine:
     order = np.argsort(e.row, kind="stable")
     begin = np.searchsorted(e.row[order], np.arange(len(inner.const) + 1))
     count = begin[outer.col + 1] - begin[outer.col]
+    entries = int(count.sum())
+    take_memory(5 * 8 * entries, f"a layer of {entries:,} synapses on what it reads")  # 5 arrays of int64 at a time
     first = np.repeat(begin[outer.col] - np.concatenate([[0], np.cumsum(count)[:-1]]), count)
     position = order[first + np.arange(len(first))]
     const = np.zeros(rows, np.int64)

@@ -61,11 +61,20 @@ def dynamics(node: Node, soft_reset: bool) -> Dynamics:
 
     soft_reset  can the machine subtract thresholds?
     """
+    _check_finite(node)
     if isinstance(node.op, Threshold):
         theta, zero = _number(node.operand("threshold"), 0.0), np.zeros(())
         return Dynamics(theta, np.ones(()), zero, np.zeros((), np.int64), zero, strict=node.op.strict)
     assert isinstance(node.op, Lif)
     return _lif(node, node.op, soft_reset)
+
+
+def _check_finite(node: Node) -> None:
+    """NotHeld for a parameter that is infinite or no number."""
+    for name in sorted(node.op.constant_operands):
+        value = node.operand(name)
+        if value is not None and not np.all(np.isfinite(value.data)):
+            raise NotHeld(node.result, f"its {name} is not finite", "a finite number")
 
 
 def _number(value: Value | None, default: float) -> Array:
@@ -78,6 +87,7 @@ def integrator(node: Node, steps: int) -> Dynamics:
     steps  after how many steps it is read once, 0 where every step is read. What an integrator that does not leak
            starts with is added in equal parts in these steps
     """
+    _check_finite(node)
     decay, gain = _number(node.operand("decay"), 1.0), _gain(node)
     leak, notes = _leak(node, decay)
     start, offset = _number(node.operand("start"), 0.0) * decay, _number(node.operand("offset"), 0.0)

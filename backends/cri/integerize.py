@@ -21,6 +21,7 @@ from ...compiler.ir.ops import (
     Conv,
     ConvTranspose,
     Dense,
+    Function,
     MaxPool,
     Mean,
     Mul,
@@ -35,6 +36,7 @@ from ...compiler.ir.ops.linear import output_first
 from ...runtime import arith
 from .trains import MOVES, NEURON, POOLED, WEIGHTED, is_pooled_train, is_train
 
+MOST_UNITS = 2.0**60  # integers are 64 bits wide
 Scale = Array  # float64, broadcasts to the value's shape
 
 
@@ -203,7 +205,7 @@ class Integerizer:
                 for p, v in zip(parts, operands, strict=True)
             ]
             return Peaks(node.op.evaluate(*(f.weighted for f in full)), node.op.evaluate(*(f.plain for f in full)))
-        raise _not_linear(node)
+        raise not_linear(node)
 
     def real_weight(self, node: Node) -> Array:
         """The layer's weight in real units per unit of its input train, in the stored layout."""
@@ -279,10 +281,10 @@ class Integerizer:
         if isinstance(op, Concat):
             ends = np.cumsum([v.type.shape[op.dim] for v in node.operands if v is not None])
             return np.split(scale, ends[:-1], axis=op.dim)
-        raise NotHeld(node.result, f"{op.mnemonic} of a sum") if isinstance(op, MOVES) else _not_linear(node)
+        raise NotHeld(node.result, f"{op.mnemonic} of a sum") if isinstance(op, MOVES) else not_linear(node)
 
     def _constant(self, value: Value, scale: Scale) -> Value:
-        rounded = arith.round_half_even(value.data / scale)
+        rounded = _units(value, value.data, scale)
         shape = np.broadcast_shapes(rounded.shape, value.type.shape)  # a single number may need one integer a channel
         axes = value.type.axes if shape == value.type.shape else None
         return self.target.constant(f"{value.name}.int", np.broadcast_to(rounded, shape), axes)
@@ -290,7 +292,7 @@ class Integerizer:
     def _plain(self, value: Value, scale: Scale) -> Value:
         """A train that goes in as it is: connections whose weight is one unit of the train."""
         train, unit = self.train(value)
-        weight = arith.round_half_even(np.broadcast_to(unit, value.type.shape) / scale)
+        weight = _units(value, np.broadcast_to(unit, value.type.shape), scale)
         compact = to_channels(weight, value)
         weight = compact if np.all(weight == compact) else weight
         if np.all(weight == 1):
@@ -301,7 +303,7 @@ class Integerizer:
     def _layer(self, node: Node, scale: Array) -> Value:
         """A convolution or dense layer with rounded weights; scale has shape (output channels)."""
         first = output_first(node.op, self.real_weight(node))
-        rounded = arith.round_half_even(first / scale.reshape(-1, *(1,) * (first.ndim - 1)))
+        rounded = _units(node.result, first, scale.reshape(-1, *(1,) * (first.ndim - 1)))
         small = np.abs(rounded).max(initial=0) <= 127
         name, bias = node.result.name, node.operand("bias")
         weight = self.target.constant(
@@ -309,12 +311,25 @@ class Integerizer:
         )
         operands: list[Value | None] = [self.train(node.x)[0], weight]
         if bias is not None:
-            operands.append(self.target.constant(f"{name}.bias", arith.round_half_even(bias.data / scale)))
+            operands.append(self.target.constant(f"{name}.bias", _units(node.result, bias.data, scale)))
         return self.target.add(node.op, *operands, name=f"{name}.int", origin=node.result.origin)
 
 
-def _not_linear(node: Node) -> NotHeld:
-    kind = getattr(node.op, "kind", node.op.mnemonic)
+def _units(value: Value, data: Array, scale: Scale) -> Array:
+    """Numbers in whole units of a scale. NotHeld if one of them is too many."""
+    with np.errstate(all="ignore"):
+        units = data / scale
+    if not np.abs(units).max(initial=0) < MOST_UNITS:  # also where it is NaN
+        most = np.abs(data).max(initial=0)
+        why = f"its numbers differ too much in size: {most:.3g} would be 2**60 units of {np.min(scale):.3g} or more"
+        raise NotHeld(value, why, "the training diverged, or a bias dwarfs the weights beside it")
+    return arith.round_half_even(units)
+
+
+def not_linear(node: Node) -> NotHeld:
+    """What to say of a node that no sum of weighted spikes computes."""
+    op = node.op
+    kind = op.name if isinstance(op, Function) else getattr(op, "kind", op.mnemonic)
     return NotHeld(node.result, f"sums of weighted spikes do not compute {kind}", "ReLU or ReLU6, or spiking neurons")
 
 

@@ -98,13 +98,16 @@ class Lowering:
 
     # --- populations ---
 
-    def _population(self, name: str, kind: str, node: Node, synapses: Paths, **more: Any) -> Population:
+    def _population(
+        self, name: str, kind: str, node: Node, synapses: Paths, window: tuple[int, int], levels: int = 0
+    ) -> Population:
         first = self.populations[-1].stop if self.populations else 0
         shape = node.result.type.shape[1:]
         taken = {population.name for population in self.populations}
         while name in taken:
             name += ".out"
-        made = Population(name, kind, first, shape, origin=node.result.origin, **more)
+        made = Population(name, kind, first, shape, window=window, levels=levels, origin=node.result.origin)
+        self.steps = max(self.steps, window[1] + 1)
         self.populations.append(made)
         self.synapses.append(synapses)
         most = np.full(len(self.peak), INT16)
@@ -170,7 +173,6 @@ class Lowering:
         scales = np.broadcast_to(scale.data, shape).reshape(-1).astype(np.float64)
         col = self._counted(value)
         if col is not None:
-            self.steps = max(self.steps, int(self.last[col].max()) + 1)
             self.readouts.append(Readout(name, "count", shape[1:], col - self.elements, value.const, scales))
             return
         start, stop = self._arrival(value)
@@ -179,7 +181,6 @@ class Lowering:
         held = self.control.hold(made.name, made.first, positive, start)
         check_range(self.profile, made, held + positive + negative)
         self._sources(np.zeros(made.size), np.zeros(made.size), 0)
-        self.steps = max(self.steps, stop + 1)
         neurons = np.arange(made.first, made.stop)
         self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales))
 

@@ -22,6 +22,7 @@ from ...compiler.ir.ops import Add, Clip, Dequantize, MaxPool, Quantize, Relu, U
 from ...compiler.ir.ops.base import Array
 from ...compiler.passes.base import Context, Pass
 from ...runtime import arith
+from .given import Kept, LayerScales, activation_range, kept_scale, tell
 from .integerize import (
     Integerizer,
     NotHeld,
@@ -33,8 +34,9 @@ from .integerize import (
     to_channels,
 )
 from .refusals import Refusals
+from .signed import has_weighted_term
 from .tables import INT16
-from .trains import is_train
+from .trains import MOST_LAYERS, MOST_WAYS, is_train, too_deep
 
 INPUT_BITS = 8
 MANTISSA = 40
@@ -92,6 +94,7 @@ class _Builder:
         self.refusals = Refusals(self.integers)
         assert context.samples is not None
         self.samples = context.samples
+        self.records: list[LayerScales] = []
         activations = [n.result for n in source.nodes if isinstance(n.op, Relu | Clip)]
         self.ranges = activation_ranges(
             source, self.samples, _axes(activations), options.ranges, options.levels, options.percent
@@ -100,6 +103,13 @@ class _Builder:
         self.extents = extents(source, self.samples, _axes(ends))
 
     def build(self) -> None:
+        self.refusals.refuse_impossible(self.source)
+        if (deep := too_deep(self.source, self.integers.trains)) is not None:
+            why = (
+                f"more than {MOST_LAYERS} layers in a row (or {MOST_WAYS} ways through them) have no activation between"
+            )
+            self.refusals.refuse(deep, why, "put activations between them, or compute them as one layer")
+            self.refusals.raise_if_any()
         for value in self.source.inputs:
             self._input(value)
         for node in self.source.nodes:
@@ -108,39 +118,71 @@ class _Builder:
         for name, value in self.source.outputs.items():
             self.refusals.guard(value, self._output, name, value)
         self.refusals.raise_if_any()
+        if self.context.scales:
+            self.context.reports.setdefault(self.options.name, []).extend(self.records)
+            tell(self.context, self.records, self.options.levels, self.source)
 
     def _input(self, value: Value) -> None:
         """Codes of INPUT_BITS bits over the calibrated range, which is widened to hold 0."""
-        extent = self.extents[value.name]
-        low, high = min(0.0, float(extent.low.min())), max(0.0, float(extent.high.max()))
-        top = 2**INPUT_BITS - 1
-        scale = float(arith.round_mantissa((high - low) / top, 24)) or 1.0 / top
-        zero_point = int(np.clip(arith.round_half_even(-low / scale), 0, top))
+        given, bits = self.context.scales.get(value.name), INPUT_BITS
+        if given is not None and given.bits <= INPUT_BITS and not given.scale.ndim:
+            scale, zero_point, bits = float(given.scale), given.zero, given.bits  # the model's own codes
+        else:
+            low, high = self._extent(value)
+            top = 2**INPUT_BITS - 1
+            scale = float(arith.round_mantissa((high - low) / top, 24)) or 1.0 / top
+            zero_point = int(np.clip(arith.round_half_even(-low / scale), 0, top))
         source = self.target.add_input(value.name, value.type)
-        code = self.target.add(Quantize(scale, zero_point, INPUT_BITS), source, name=f"{value.name}.code")
+        code = self.target.add(Quantize(scale, zero_point, bits), source, name=f"{value.name}.code")
         self.integers.trains[id(value)] = code, np.full((1,) * value.type.rank, scale)
+
+    def _extent(self, value: Value) -> tuple[float, float]:
+        """Lowest and highest number that a value's integers should reach: the model's, or those of the samples."""
+        given, extent = self.context.scales.get(value.name), self.extents[value.name]
+        low, high = (extent.low, extent.high) if given is None else (given.low, given.high)
+        return min(0.0, float(low.min())), max(0.0, float(high.max()))
 
     def _activation(self, node: Node) -> None:
         check_activation(node)
         if isinstance(node.op, MaxPool):
             return
         value = node.result
-        unit = (self.ranges[value.name] / self.options.levels).reshape(channel_shape(value))
-        accumulator, scale, r = self._accumulate(node.x, unit)
+        given = activation_range(value, self.context.scales)
+        size = value.type.shape[channel_axis(value)]
+        reach = self.ranges[value.name] if given is None else np.broadcast_to(given, (size,))
+        unit = (reach / self.options.levels).reshape(channel_shape(value))
+        kept = self._kept(node.x, unit)
+        accumulator, scale, r = self._accumulate(node.x, unit, kept)
+        if self.context.scales:
+            self._record(node.x, value.name, "samples" if given is None else "model", kept)
         origin = tuple(dict.fromkeys((*node.x.origin, *value.origin)))
         count = self._unary(accumulator, r, value.name, origin)
-        self.integers.trains[id(value)] = count, r * scale
+        # Where a level is not quite r units, it counts as the model's step: the next layer's integers depend on that.
+        self.integers.trains[id(value)] = count, r * scale if kept is None else np.where(kept.own, unit, r * scale)
+
+    def _kept(self, value: Value, unit: Array | None) -> Kept | None:
+        return kept_scale(self.integers, value, unit) if self.context.scales else None
+
+    def _record(self, value: Value, name: str, given: str, kept: Kept | None) -> None:
+        used = value.type.shape[channel_axis(value)] if has_weighted_term(value) else 0
+        number, gain = (0, 0.0) if kept is None else (int(kept.own.sum()), kept.gain_error)
+        self.records.append(LayerScales(name, given, used, number, gain))
 
     def _unary(self, accumulator: Value, r: Array, name: str, origin: tuple[str, ...]) -> Value:
         constant = self.target.constant(f"{name}.r", r.astype(np.int64))
         return self.target.add(Unary(self.options.levels), accumulator, constant, name=name, origin=origin)
 
-    def _accumulate(self, value: Value, unit: Array | None) -> tuple[Value, Scale, Array]:
+    def _accumulate(self, value: Value, unit: Array | None, kept: Kept | None = None) -> tuple[Value, Scale, Array]:
         """(V, S, r): value ≈ S · V, and r · S = `unit` unless a weight would not fit; without `unit` r is 1.
 
-        S is per channel where the layers allow it, else one number for the tensor.
+        S is per channel where the layers allow it, else one number for the tensor. `kept` gives S and r for the
+        channels whose integers come from the model.
         """
         smallest = self._smallest_scale(value)
+        if kept is not None:
+            scale, r = self._numbers(value, smallest, unit)
+            scale, r = np.where(kept.own, kept.scale, scale), np.where(kept.own, kept.r, r)
+            return self.integers.emit(value, scale), scale, r
         try:
             return self._accumulate_at(value, smallest, unit)
         except NotUniform:
@@ -149,6 +191,11 @@ class _Builder:
             return self._accumulate_at(value, whole, unit)
 
     def _accumulate_at(self, value: Value, smallest: Array, unit: Array | None) -> tuple[Value, Scale, Array]:
+        scale, r = self._numbers(value, smallest, unit)
+        return self.integers.emit(value, scale), scale, r
+
+    def _numbers(self, value: Value, smallest: Array, unit: Array | None) -> tuple[Scale, Array]:
+        """(S, r) for the smallest S that weights allow."""
         r = np.ones_like(smallest)
         scale = smallest
         if unit is not None:
@@ -159,7 +206,7 @@ class _Builder:
                 self.context.warnings.append(
                     f"%{value.name}: in {coarse} channels one weight unit is larger than a level; they get fewer levels"
                 )
-        return self.integers.emit(value, scale), scale, r
+        return scale, r
 
     def _smallest_scale(self, value: Value) -> Array:
         """The accumulator unit per channel below which a weight would leave its range."""
@@ -178,7 +225,10 @@ class _Builder:
                 raise NotHeld(value, f"output {name!r} is the input itself: no neuron computes it")
             integer, scale = self.integers.train(value)
         elif self.options.readout == "potential":
-            integer, scale, _ = self._accumulate(value, None)
+            kept = self._kept(value, None)
+            integer, scale, _ = self._accumulate(value, None, kept)
+            if self.context.scales:
+                self._record(value, name, "", kept)
         else:
             integer, scale = self._counted(name, value)
         constant = self.target.constant(f"{name}.scale", np.asarray(scale, np.float64))
@@ -187,8 +237,9 @@ class _Builder:
 
     def _counted(self, name: str, value: Value) -> tuple[Value, Scale]:
         """An output as levels over its calibrated range, shifted by whole levels so that none is below 0."""
-        extent = self.extents[value.name]
-        low, high = min(0.0, float(extent.low.min())), max(0.0, float(extent.high.max()))
+        low, high = self._extent(value)
+        if self.context.scales:
+            self._record(value, name, "model" if value.name in self.context.scales else "samples", None)
         step = float(arith.round_mantissa((high - low) / self.options.levels, 24)) or 1.0
         shift = int(np.ceil(arith.round_mantissa(-low / step, MANTISSA)))
         unit = np.full(channel_shape(value), step)

@@ -7,8 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from ...compiler.diagnostics import Collector
-from ...compiler.ir import Value
-from .integerize import Integerizer, NotHeld, NotUniform
+from ...compiler.ir import Graph, Value
+from ...compiler.ir.ops import Add, Concat, MaxPool, Mul
+from .integerize import Integerizer, NotHeld, NotUniform, not_linear
+from .trains import ACTIVATION, MOVES, POOLED, WEIGHTED
+
+POSSIBLE = (*ACTIVATION, *MOVES, *POOLED, *WEIGHTED, Add, Concat, MaxPool, Mul)
+PRODUCT = "it multiplies two values that both depend on the input"
+PRODUCT_HINT = "a constant factor, or a gate of single spikes in a spiking network"
 
 
 class Refusals:
@@ -17,6 +23,19 @@ class Refusals:
     def __init__(self, integers: Integerizer):
         self.integers = integers
         self.problems = Collector()
+
+    def refuse_impossible(self, graph: Graph) -> None:
+        """Refuse what is neither linear nor an activation that neurons compute; trains stand in for it."""
+        for node in graph.nodes:
+            product = isinstance(node.op, Mul) and not any(v is not None and v.is_constant for v in node.operands)
+            if product:
+                self.refuse(node.result, PRODUCT, PRODUCT_HINT)
+            elif not isinstance(node.op, POSSIBLE):
+                problem = not_linear(node)
+                self.refuse(problem.value, problem.why, problem.hint)
+            else:
+                continue
+            self._stand_in(node.result)
 
     def guard(self, value: Value, function: Callable[..., None], *arguments: object) -> None:
         """Call; a part that cannot be held becomes a diagnostic, and `value` a train that stands in for it."""

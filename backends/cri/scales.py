@@ -20,6 +20,7 @@ SAMPLE = 4096
 CANDIDATES = 256
 PROBES = 32
 LARGEST_THRESHOLD = 2**30
+FARTHEST = 2.0**62  # no potential gets there
 MANTISSA = 24
 
 
@@ -46,12 +47,14 @@ def _magnitudes(arrays: list[Array]) -> Array:
 def integer_threshold(ratio: Array, strict: bool) -> Ints:
     """The integer n for which V ≥ n says what V ≥ ratio (strict: V > ratio) says for integers V.
 
-    A ratio that is an integer but for the rounding of float32 parameters counts as that integer.
+    A ratio that is an integer but for the rounding of float32 parameters counts as that integer, one beyond 2^62 as
+    2^62, which no potential reaches.
     """
+    ratio = np.clip(ratio, -FARTHEST, FARTHEST)
     nearest = np.rint(ratio)
     whole = np.abs(ratio - nearest) <= NOISE * np.maximum(1.0, np.abs(nearest))
     above = np.where(whole, nearest + 1, np.floor(ratio) + 1)
-    return arith.round_half_even(above if strict else np.where(whole, nearest, np.ceil(ratio)))
+    return arith.round_half_even(np.minimum(above if strict else np.where(whole, nearest, np.ceil(ratio)), FARTHEST))
 
 
 def choose_scale(numbers: Numbers, threshold: float | None, fine: bool = False, whole: bool = False) -> float:

@@ -38,10 +38,12 @@ from .event_inputs import MOST_BITS, input_code, lost_counts
 from .gates import is_binary, products_as_gates
 from .integerize import Integerizer, NotHeld, Scale
 from .refusals import Refusals
+from .scales import LARGEST_THRESHOLD
 from .trains import is_train
 from .weights import spike_sources
 
 NAME = "quantize-spiking"
+LOST = 1e-3  # an rms error of weights that 16 bits do not leave
 
 
 @dataclass(frozen=True)
@@ -190,17 +192,25 @@ class _Builder:
         value = node.result
         found = self._announced(node, dynamics(node, self.options.soft_reset))
         integer, _, threshold = self.accumulators.make(value.name, node.x, found)
+        self._warn_of_lost_weights(value, self.accumulators.report[-1])
         constants = (_compact(f"{value.name}.{n}", a, self.target) for n, a in (("n", threshold), ("leak", found.leak)))
         origin = tuple(dict.fromkeys((*node.x.origin, *value.origin)))
         spikes = self.target.add(Spike(found.soft), integer, *constants, name=value.name, origin=origin)
         self.integers.trains[id(value)] = spikes, np.ones((1,) * value.type.rank)
 
+    def _warn_of_lost_weights(self, value: Value, layer: LayerIntegers) -> None:
+        """A threshold of 2^30 units is the largest there is, so no weight is finer than 2^-30 of one."""
+        none_left = layer.errors.largest >= 1
+        if layer.errors.rms > LOST and (none_left or layer.threshold >= LARGEST_THRESHOLD // 2):
+            what = "all weights round to 0" if none_left else f"weights are off by {100 * layer.errors.rms:.3g} % (rms)"
+            why = "its threshold, 2^30 units at most, is far above its largest weight"
+            self.context.warnings.append(f"{_where(value)}: {why}: {what}")
+
     def _announced(self, node: Node, found: Dynamics) -> Dynamics:
         """The same, with its notes as warnings; NotHeld if nothing but exact will do."""
         if found.notes and self.options.leak == "exact":
             raise NotHeld(node.result, "; ".join(found.notes), "leak=nearest, or a decay of 1 − 2^−k")
-        where = f"%{node.result.name}" + (f" ({', '.join(node.result.origin)})" if node.result.origin else "")
-        self.context.warnings += [f"{where}: {note}" for note in found.notes]
+        self.context.warnings += [f"{_where(node.result)}: {note}" for note in found.notes]
         return found
 
     # --- outputs ---
@@ -244,6 +254,10 @@ class _Builder:
         leak = _compact(f"{name}.leak", found.leak, self.target)
         made = self.target.add(Potential(), integer, leak, name=f"{name}.potential", origin=value.origin)
         return made, scale * found.gain
+
+
+def _where(value: Value) -> str:
+    return f"%{value.name}" + (f" ({', '.join(value.origin)})" if value.origin else "")
 
 
 def _compact(name: str, array: Array, graph: Graph) -> Value:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...compiler.diagnostics import limit
 from ...compiler.ir.ops.base import Array
+from ...runtime.program.budget import take_memory, take_synapses
 from ...runtime.program.cri import Population, Profile, Table
 
 INT16 = 32767
@@ -66,10 +67,13 @@ class Placed:
 
 def table(placed: Sequence[Placed], sources: int) -> Table:
     """CSR over all parts. Within a source the parts come in the order given, so they must stand by ascending targets
-    where they share a source."""
+    where they share a source. NmcError NMC-R050, R051 for what is beyond the command's limits."""
     counts = [_counts(item, sources) for item in placed]
     indptr = np.cumsum(np.concatenate([[0], sum(counts, np.zeros(sources, np.int64))]))
-    target, weight = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int16)
+    synapses = int(indptr[-1])
+    take_synapses(synapses)
+    take_memory(6 * synapses, f"a table of {synapses:,} synapses")
+    target, weight = np.empty(synapses, np.int32), np.empty(synapses, np.int16)
     cursor = indptr[:-1].copy()
     for item, count in zip(placed, counts, strict=True):
         if count.any():

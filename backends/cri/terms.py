@@ -14,6 +14,7 @@ with rewrites that keep the network's numbers:
     concat(a + b, c)       → concat(a, c) + concat(b, 0)
     L(v), v itself linear  → L(relu(v) − relu(−v))       only non-negative values travel as spikes
     max_pool(v), v ≥ 0     → max_pool(relu(v))
+    dense(x), x (N, …, C)  → a convolution of size 1     `positions`
 
 In spiking networks neurons stay where they are and no relu is added; what sums up over time goes last (`sums`), what
 is carried to the next step are spikes (`states`), and dense layers behind one another are multiplied
@@ -34,6 +35,7 @@ from ...compiler.ir.ops.base import Array
 from ...compiler.passes.base import Context, Pass, apply_rules
 from ...compiler.passes.canonicalize import pad_by_concat
 from .layers_in_layers import dense_of_concat, dense_of_dense
+from .positions import dense_per_position
 from .signed import has_weighted_term, split_signed
 from .states import spikes_in_states
 from .sums import sums_last
@@ -201,6 +203,7 @@ def _constant_like(graph: Graph, value: Value | None, number: float) -> Value | 
 
 
 RULES = (
+    dense_per_position,
     activation_first,
     relu_under_max_pool,
     distribute_mul,
@@ -227,6 +230,7 @@ class CriTerms(Pass):
     name: ClassVar[str] = NAME
     takes: ClassVar[tuple[str, ...]] = ("affine",)
     gives: ClassVar[str] = "terms"
+    quantizers: ClassVar[bool] = False
 
     def run(self, graph: Graph, context: Context) -> int:
         if not graph.stepped:

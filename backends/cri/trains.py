@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...compiler.ir import Value
+from collections.abc import Collection
+
+from ...compiler.ir import Graph, Value
 from ...compiler.ir.ops import (
     AvgPool,
     Clip,
@@ -26,6 +28,9 @@ WEIGHTED = (Conv, ConvTranspose, Dense)
 POOLED = (AvgPool, Mean)
 ACTIVATION = (Relu, Clip)
 NEURON = (Lif, Threshold)
+# Bounds of what lies between two activations: the layers in a row, and the ways through them (which branches double).
+MOST_LAYERS = 100
+MOST_WAYS = 1000
 
 
 def is_train(value: Value) -> bool:
@@ -46,3 +51,17 @@ def is_pooled_train(value: Value) -> bool:
     if isinstance(node.op, Concat):
         return all(operand is not None and is_pooled_train(operand) for operand in node.operands)
     return isinstance(node.op, (*MOVES, *POOLED)) and is_pooled_train(node.x)
+
+
+def too_deep(graph: Graph, ends: Collection[int] = ()) -> Value | None:
+    """The first value with more than MOST_LAYERS layers, or MOST_WAYS ways, between it and activations or inputs, or
+    values whose ids are in `ends`."""
+    known: dict[int, tuple[int, int]] = {}
+    for node in graph.nodes:
+        before = [known.get(id(operand), (0, 1)) for operand in node.operands if operand is not None]
+        layers, ways = 1 + max((n for n, _ in before), default=0), sum(n for _, n in before)
+        if layers > MOST_LAYERS or ways > MOST_WAYS:
+            return node.result
+        ends_here = isinstance(node.op, (*ACTIVATION, *NEURON)) or id(node.result) in ends
+        known[id(node.result)] = (0, 1) if ends_here else (layers, ways)
+    return None

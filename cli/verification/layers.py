@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.akida.float_layers import float_layers
+from ...backends.akida.float_layers import float_layers, float_segments
 from ...compiler.ir import Graph, evaluate, stretched, trace
 from ...compiler.manager import without_edges
 from ...runtime.compare.metrics import Closeness, closeness, fitted_scale
 from ...runtime.compare.trains import differing
 from ...runtime.program.akida import AkidaProgram
+from ...runtime.program.container import Program
 from ...runtime.program.cri import CriProgram, Population
 from ...runtime.program.diagnostics import bad_file
+from ...runtime.program.hybrid import DeviceSegment, HybridProgram
 from ...runtime.program.timing import Timing
 from ...runtime.result import Result
 
@@ -45,9 +47,9 @@ class Row:
     note: str = ""
 
 
-def output_rows(program: CriProgram | AkidaProgram, wanted: Mapping[str, Array], result: Result) -> list[Row]:
+def output_rows(program: Program, wanted: Mapping[str, Array], result: Result) -> list[Row]:
     """Every output of the program; frames at the edge of a clip, which a stream sees otherwise, are left out."""
-    timings = {o.name: o.timing for o in program.outputs} if isinstance(program, AkidaProgram) else {}
+    timings = {} if isinstance(program, CriProgram) else {o.name: o.timing for o in program.outputs}
     rows = []
     for name, found in result.outputs.items():
         if name not in wanted or wanted[name].shape != found.shape:
@@ -68,18 +70,44 @@ def output_rows(program: CriProgram | AkidaProgram, wanted: Mapping[str, Array],
 
 def akida_rows(program: AkidaProgram, graph: Graph, samples: Mapping[str, Array], result: Result) -> list[Row]:
     """Every layer but Dequantizers, over all frames of the stream."""
-    floats = float_layers(graph, samples, program.stream_length)
-    rows = []
+    return _layer_rows(program, float_layers(graph, samples, program.stream_length), result)
+
+
+def hybrid_rows(program: HybridProgram, graph: Graph, samples: Mapping[str, Array], result: Result) -> list[Row]:
+    """Every layer of device segments but Dequantizers, against the float network from its inputs on, and what host
+    segments give."""
+    parts, values = float_segments(graph, samples, program.stream_length)
+    rows: list[Row] = []
+    for segment in program.segments:
+        if isinstance(segment, DeviceSegment):
+            rows += _layer_rows(segment.program, parts.get(segment.name, {}), result, f"{segment.name}/")
+            continue
+        kinds = {op.name: op for op in segment.ops}
+        for name in segment.gives:
+            found, wanted = result.trace[f"{segment.name}/{name}"], values.get(name)
+            title, op = f"{segment.name}/{name}", kinds[name]
+            if wanted is None or wanted.shape != found.shape:
+                rows.append(Row(title, op.op, op.origin, note="no value of that name in the float network"))
+                continue
+            check_finite(f"value {name!r}", wanted)
+            rows.append(Row(title, op.op, op.origin, closeness(wanted, found), "stored", found.size))
+    return rows
+
+
+def _layer_rows(program: AkidaProgram, floats: Mapping[str, Array], result: Result, prefix: str = "") -> list[Row]:
+    """`prefix` stands before the layers' names in the result and in the rows."""
+    rows: list[Row] = []
     for layer in program.layers:
-        if layer.name not in result.trace:
+        name = prefix + layer.name
+        if name not in result.trace:
             continue
         if layer.name not in floats:
-            rows.append(Row(layer.name, layer.kind, layer.origin, note="no layer of that name in the float network"))
+            rows.append(Row(name, layer.kind, layer.origin, note="no layer of that name in the float network"))
             continue
-        found = result.trace[layer.name]
+        found = result.trace[name]
         found = found if program.temporal else found[:, None]
-        clipped = sum(result.counters["saturations"][layer.name].values())
-        rows.append(_fitted(layer.name, layer.kind, layer.origin, floats[layer.name], found, -1, clipped))
+        clipped = sum(result.counters["saturations"][name].values())
+        rows.append(_fitted(name, layer.kind, layer.origin, floats[layer.name], found, -1, clipped))
     return rows
 
 

@@ -29,8 +29,18 @@ from ...runtime.program.akida import AkidaProgram
 from ...runtime.program.container import Program
 from ...runtime.program.cri import CriProgram
 from ...runtime.program.diagnostics import bad_file
+from ...runtime.program.hybrid import HybridProgram
 from .causes import Cause, explain
-from .layers import Row, akida_rows, check_finite, cri_rows, float_outputs, output_rows, population_floats
+from .layers import (
+    Row,
+    akida_rows,
+    check_finite,
+    cri_rows,
+    float_outputs,
+    hybrid_rows,
+    output_rows,
+    population_floats,
+)
 from .source import Source, float_graph, is_source
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -133,10 +143,13 @@ def _of_cri(program: CriProgram, imported: Graph, arrays: Mapping[str, Array]) -
     return found
 
 
-def _of_akida(program: AkidaProgram, imported: Graph, arrays: Mapping[str, Array]) -> Verification:
+def _of_akida(program: AkidaProgram | HybridProgram, imported: Graph, arrays: Mapping[str, Array]) -> Verification:
     result = Session(program).run(arrays, trace=True)
     graph = float_graph(program, imported, arrays, 0)
-    rows = akida_rows(program, graph, arrays, result)
+    if isinstance(program, HybridProgram):
+        rows = hybrid_rows(program, graph, arrays, result)
+    else:
+        rows = akida_rows(program, graph, arrays, result)
     return Verification(rows + output_rows(program, float_outputs(imported, arrays, 0), result), result.counters)
 
 

@@ -16,7 +16,7 @@ from ...compiler.diagnostics import usage
 from ...compiler.frontends import NirOptions, import_model
 from ...compiler.ir import Graph, print_graph
 from ...compiler.pipeline import print_pipeline
-from ...compiler.target import find_target, network_kind
+from ...compiler.target import find_target, pipeline_of
 from ...runtime.compare.programs import diff_programs
 from ...runtime.data import read_arrays
 from ...runtime.program.container import Program
@@ -95,6 +95,6 @@ def float_graph(program: Program, imported: Graph, samples: Mapping[str, Array],
     """The graph with the names of the program's layers; those of the target's own pipeline if it does not say
     how it was made."""
     target = find_target(program.target)
-    usual = print_pipeline(target.pipeline(target.options(), network_kind(imported)))
+    usual = print_pipeline(pipeline_of(target, target.options(), imported))
     pipeline = program.provenance.get("pipeline", usual)
     return before_integers(imported, pipeline, target.passes, samples, steps)

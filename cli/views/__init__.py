@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ...runtime.program import CriProgram, Program
+from ...runtime.program import CriProgram, HybridProgram, Program
 from .akida import AkidaView
 from .cri import CriView
+from .hybrid import HybridView
 
 
 class View(Protocol):
@@ -43,6 +44,8 @@ class View(Protocol):
 
 def view_of(program: Program) -> View:
     """The view for the program's target."""
+    if isinstance(program, HybridProgram):
+        return HybridView(program)
     return CriView(program) if isinstance(program, CriProgram) else AkidaView(program)
 
 

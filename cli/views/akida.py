@@ -9,6 +9,17 @@ from ...runtime.program.akida import AkidaProgram
 from ...runtime.program.akida_shapes import Signal, hosted, macs, signals
 
 
+def _scales(proof: dict[str, Any]) -> str | None:
+    """Where a layer's scale comes from; of one of the model, how many of its steps are one of the program."""
+    ratio = proof.get("step_ratio")
+    return proof.get("scales") if ratio is None or ratio == 1 else f"model ×{ratio:.4g}"
+
+
+def _kept(proof: dict[str, Any]) -> str | None:
+    """How many filters kept the integers of a quantized model."""
+    return f"{proof['kept_filters']} of {proof['filters']}" if "kept_filters" in proof else None
+
+
 class AkidaView:
     """Layers of an Akida program."""
 
@@ -34,8 +45,8 @@ class AkidaView:
 
     def layers(self) -> list[dict[str, Any]]:
         """One row per layer: type, shapes, weights, parameters (weights and biases), FIFO bytes (one a value), products
-        per frame, and the signal-to-noise ratios that the compiler measured (docs/akida_compile.md), None if it did
-        not."""
+        per frame, the signal-to-noise ratios that the compiler measured (docs/akida_compile.md), and where the scales
+        and weights of a quantized model come from (docs/quantized_models.md), None if it did not say."""
         made: dict[str, Signal] = signals(self.program)
         rows = []
         for layer in self.program.layers:
@@ -54,6 +65,8 @@ class AkidaView:
                     "MACs": macs(layer, given.shape),
                     "SNR dB": layer.proof.get("snr_db"),
                     "own dB": layer.proof.get("own_snr_db"),
+                    "scales": _scales(layer.proof),
+                    "weights kept": _kept(layer.proof),
                     "reads": list(layer.inbounds),
                     "origin": list(layer.origin),
                 }

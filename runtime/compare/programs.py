@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..program.akida import AkidaProgram
 from ..program.container import Program
 from ..program.cri import CriProgram, NeuronModel
+from ..program.hybrid import DeviceSegment, HostSegment, HybridProgram
 from .synapses import synapse_differences
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -33,8 +34,13 @@ def diff_programs(first: Program, second: Program) -> list[Difference]:
     only said to be that."""
     if first.target != second.target:
         return [Difference("target", "", "", first.target, second.target)]
+    if isinstance(first, HybridProgram) != isinstance(second, HybridProgram):
+        kinds = ["with" if isinstance(program, HybridProgram) else "without" for program in (first, second)]
+        return [Difference("host segments", "", "", *kinds)]
     if isinstance(first, CriProgram) and isinstance(second, CriProgram):
         found = _cri(first, second)
+    elif isinstance(first, HybridProgram) and isinstance(second, HybridProgram):
+        found = _hybrid(first, second)
     else:
         assert isinstance(first, AkidaProgram) and isinstance(second, AkidaProgram)
         found = _akida(first, second)
@@ -46,6 +52,32 @@ def _akida(first: AkidaProgram, second: AkidaProgram) -> Iterator[Difference]:
     yield from _records("input", first.inputs, second.inputs)
     yield from _records("layer", first.layers, second.layers)
     yield from _records("output", first.outputs, second.outputs)
+
+
+def _hybrid(first: HybridProgram, second: HybridProgram) -> Iterator[Difference]:
+    yield from _values("program", "", *({"device": program.device} for program in (first, second)))
+    yield from _records("input", first.inputs, second.inputs)
+    yield from _records("segment", *(list(map(_named, program.segments)) for program in (first, second)))
+    others = {segment.name: segment.program for segment in second.devices}
+    for segment in first.devices:
+        if segment.name in others:
+            for found in _akida(segment.program, others[segment.name]):
+                yield replace(found, name=f"{segment.name}/{found.name}")
+    yield from _records("output", first.outputs, second.outputs)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A segment: of the host with all that it holds, of the device with its name alone."""
+
+    name: str
+    on: str
+    held: dict[str, Any]
+
+
+def _named(segment: DeviceSegment | HostSegment) -> _Named:
+    held = {} if isinstance(segment, DeviceSegment) else {f.name: getattr(segment, f.name) for f in fields(segment)}
+    return _Named(segment.name, "device" if isinstance(segment, DeviceSegment) else "host", held)
 
 
 def _cri(first: CriProgram, second: CriProgram) -> Iterator[Difference]:

@@ -14,6 +14,7 @@ from ..program import records
 from ..program.akida import AkidaProgram
 from ..program.container import Program
 from ..program.cri import CriProgram, NeuronModel, Population, Table, source_blocks
+from ..program.hybrid import HostSegment, HybridProgram
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,28 @@ def parts(program: Program) -> tuple[Part, ...]:
     """The parts of a program in its order; together they hold all of it but the provenance."""
     if isinstance(program, CriProgram):
         return tuple(_cri(program))
+    if isinstance(program, HybridProgram):
+        return tuple(_hybrid(program))
     assert isinstance(program, AkidaProgram)
     found = [(f"input {entry.name}", entry) for entry in program.inputs]
     found += [(f"layer {entry.name}", entry) for entry in program.layers]
     found += [(f"output {entry.name}", entry) for entry in program.outputs]
     return tuple(Part(name, _digest(entry)) for name, entry in found)
+
+
+def _hybrid(program: HybridProgram) -> Iterator[Part]:
+    """The layers of device segments, host segments as a whole, and what holds them together."""
+    for segment in program.segments:
+        if isinstance(segment, HostSegment):
+            yield Part(f"segment {segment.name}", _digest(segment))
+        else:
+            for part in parts(segment.program):
+                yield Part(f"segment {segment.name}, {part.name}", part.sha256)
+    order = json.dumps([program.device, *(segment.name for segment in program.segments)])
+    yield Part("order of segments", hashlib.sha256(order.encode()).hexdigest())
+    for what, entries in (("input", program.inputs), ("output", program.outputs)):
+        for entry in entries:
+            yield Part(f"{what} {entry.name}", _digest(entry))
 
 
 def _cri(program: CriProgram) -> Iterator[Part]:

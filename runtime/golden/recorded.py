@@ -23,6 +23,7 @@ from .parts import Part, parts
 FORMAT = 1
 KEPT_LAYER = 256  # arrays of at most as many integers are kept whole
 KEPT_OUTPUT = 4096
+HOST_UNIT = 2.0**-16  # the last bits of float32 sums may differ between processors
 VERSIONS = ("nmc", "numpy", "onnx")  # of the provenance: they alone are no change
 SPREAD = re.compile(r"\[\n([\s\d,-]*)\n *\]")  # a list of numbers over several lines: texts have no line breaks
 RECORD_AGAIN = "`nmc golden record` writes it again"
@@ -87,7 +88,7 @@ def record(program: Program, result: Result | None, inputs: Mapping[str, Array],
         digest(replace(program, provenance={})),
         parts(program),
         tuple(_keep(name, values, KEPT_LAYER) for name, values in layers),
-        () if result is None else tuple(_output(result, name) for name in result.integers),
+        () if result is None else tuple(_output(result, name) for name in result.outputs),
         {} if result is None else json.loads(json.dumps(result.counters)),
     )
 
@@ -95,7 +96,7 @@ def record(program: Program, result: Result | None, inputs: Mapping[str, Array],
 def _layers(result: Result) -> list[tuple[str, Array]]:
     found: list[tuple[str, Array]] = []
     for name in result.potentials or result.trace:
-        if name in result.trace:
+        if name in result.trace and result.trace[name].dtype.kind != "f":  # floats of a host are no check
             found.append((name, result.trace[name]))
         if name in result.potentials:
             found.append((f"{name}.potential", result.potentials[name]))
@@ -103,9 +104,13 @@ def _layers(result: Result) -> list[tuple[str, Array]]:
 
 
 def _output(result: Result, name: str) -> Kept:
+    """An output's integers; of a host segment's, which has none, its values in units of HOST_UNIT."""
+    integers = result.integers.get(name)
+    if integers is None:
+        integers = np.rint(result.outputs[name].astype(np.float64) / HOST_UNIT).astype(np.int64)
     floats = result.outputs[name].reshape(-1)[:KEPT_OUTPUT]
     width = result.outputs[name].shape[-1]
-    return replace(_keep(name, result.integers[name], KEPT_OUTPUT), floats=_rows(floats, width, lambda v: f"{v:.9g}"))
+    return replace(_keep(name, integers, KEPT_OUTPUT), floats=_rows(floats, width, lambda v: f"{v:.9g}"))
 
 
 def _keep(name: str, integers: Array, limit: int) -> Kept:

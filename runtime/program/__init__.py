@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .cri import CriProgram, Input, NeuronModel, Phase, Population, Profile, Readout, Table
     from .cri_check import validate
     from .diagnostics import CODES, Diagnostic, Exit, NmcError
+    from .hybrid import HybridProgram
     from .raw_synapses import ReadSynapses, read_synapses
     from .timing import Timing
 
@@ -27,6 +28,7 @@ __all__ = [
     "Exit",
     "GraphInput",
     "GraphOutput",
+    "HybridProgram",
     "Input",
     "Layer",
     "NeuronModel",
@@ -57,6 +59,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("validate",), "cri_check"),
     **dict.fromkeys(("CODES", "Diagnostic", "Exit", "NmcError"), "diagnostics"),
+    **dict.fromkeys(("HybridProgram",), "hybrid"),
     **dict.fromkeys(("ReadSynapses", "read_synapses"), "raw_synapses"),
     **dict.fromkeys(("Timing",), "timing"),
 }

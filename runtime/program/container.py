@@ -21,9 +21,12 @@ from . import records
 from .akida import AkidaProgram
 from .akida_check import validate as validate_akida
 from .atomic import atomic_write
+from .budget import take_synapses
 from .cri import CriProgram
 from .cri_check import validate as validate_cri
 from .diagnostics import bad_file
+from .hybrid import HybridProgram
+from .hybrid_check import validate as validate_hybrid
 from .records import Arrays
 
 FORMAT_VERSION = 1
@@ -32,7 +35,7 @@ DTYPES = ("I64", "F64", "F32", "I32", "I16", "I8", "U8")  # in the order in whic
 MAKE_AGAIN = "copy the file again, or compile the model again"
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Program = CriProgram | AkidaProgram
+Program = CriProgram | AkidaProgram | HybridProgram
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,13 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "cri": Kind(CriProgram, validate_cri),
     "akida": Kind(AkidaProgram, validate_akida),
+    "hybrid": Kind(HybridProgram, validate_hybrid),
 }
 
 
 def save(program: Program, path: str | os.PathLike[str]) -> None:
     """Write a program: to a temporary name first, then renamed. NMC-F009 to F013 if it is inconsistent, else F014."""
-    KINDS[program.target].validate(program)
+    KINDS[_kind(program)].validate(program)
     description, arrays = _encode(program)
     description["digest"] = _digest(description, arrays)
     metadata = {KEY: _canonical(description)}
@@ -78,6 +82,8 @@ def load(path: str | os.PathLike[str]) -> Program:
     if stored != _digest({"format": version, "target": target, **description}, arrays):
         raise bad_file("NMC-F008", "the content does not match its checksum", where, hint=MAKE_AGAIN)
     program = _decode(KINDS[target].record, description, arrays, where)
+    if isinstance(program, CriProgram):
+        take_synapses(program.axons.synapses + program.neurons.synapses, where)  # the tables still are the file's pages
     KINDS[target].validate(program)
     return program
 
@@ -90,7 +96,12 @@ def digest(program: Program) -> str:
 def _encode(program: Program) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {}
     fields = records.encode(program, type(program), "", arrays)
-    return {"format": FORMAT_VERSION, "target": program.target, **fields}, arrays
+    return {"format": FORMAT_VERSION, "target": _kind(program), **fields}, arrays
+
+
+def _kind(program: Program) -> str:
+    """What kind of program a file says that it holds."""
+    return next(name for name, kind in KINDS.items() if isinstance(program, kind.record))
 
 
 def _decode(record: type[Program], fields: dict[str, Any], arrays: Arrays, where: str) -> Program:
@@ -137,7 +148,7 @@ def _read(path: Path, where: str) -> tuple[str, Arrays]:
                 raise bad_file("NMC-F004", f"no metadata key {KEY!r}: not a program", where, hint="name a .nmc file")
             for name in sorted(file.keys()):
                 _check_array(file, name, where)
-        return metadata[KEY], _mapped(path)
+        return _mapped(path)
     except FileNotFoundError as error:
         raise bad_file("NMC-F001", "no such file", where, hint="check the path") from error
     except (OSError, ValueError) as error:
@@ -153,21 +164,24 @@ def _check_array(file: Any, name: str, where: str) -> None:
         raise bad_file("NMC-F010", f"array {name} is {dtype}{shape}", where, "a program has no such array", MAKE_AGAIN)
 
 
-def _mapped(path: Path) -> Arrays:
-    """The arrays of a safetensors file that the library has found sound, read-only, in the file's own memory pages:
-    the library's reader holds every array twice."""
+def _mapped(path: Path) -> tuple[str, Arrays]:
+    """Description and arrays of a safetensors file that the library has found sound. The arrays are read-only, in the
+    file's own memory pages: the library's reader holds every array twice.
+
+    Both come from here, since another process may have replaced the file after the library has read it.
+    """
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     start = 8 + int.from_bytes(content[:8], "little")
     entries = json.loads(content[8:start])
-    entries.pop("__metadata__")
+    text = entries.pop("__metadata__")[KEY]
     arrays: Arrays = {}
     for name, entry in sorted(entries.items()):
         dtype = np.dtype(f"<{entry['dtype'][0].lower()}{int(entry['dtype'][1:]) // 8}")
         array = np.frombuffer(content, dtype, entry["shape"][0], start + entry["data_offsets"][0])
         # Other writers may put arrays anywhere; what lies across two words is slow to read, so it is copied.
         arrays[name] = array if array.flags.aligned else array.copy()
-    return arrays
+    return text, arrays
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:

@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "NMC-F041": "a pointer, entry or parameter of a memory image makes no sense",
     "NMC-F042": "the files of a memory image do not belong together, or were changed",
     "NMC-F043": "a memory image uses what is not modelled: delays, entries for other cores",
+    "NMC-F050": "the ONNX model of a host segment is damaged, or holds what is not allowed there",
     "NMC-R001": "the input file does not exist or cannot be read",
     "NMC-R002": "the input file is damaged or of an unknown kind",
     "NMC-R003": "an array of the input file holds Python objects or a dtype numpy does not have",
@@ -62,6 +63,7 @@ CODES: dict[str, str] = {
     "NMC-R022": "the package that reads images is not installed",
     "NMC-R023": "the output with the class scores is not named, unknown, or holds no class scores",
     "NMC-R024": "the float model cannot be run on these samples, or lacks the program's output",
+    "NMC-R025": "onnxruntime, which runs host segments, is not installed or cannot run a segment",
     "NMC-R030": "a board's record and a simulation's file have nothing to compare",
     "NMC-R031": "the model, with the options that a program stores, does not give that program again",
     "NMC-R032": "there is no such profile, or the target has none",
@@ -70,6 +72,8 @@ CODES: dict[str, str] = {
     "NMC-R042": "a key of a golden case is unknown, missing, or has a value that does not fit",
     "NMC-R043": "nothing was recorded for the golden case yet",
     "NMC-R044": "the recorded values of a golden case are damaged, cannot be read, or of another version",
+    "NMC-R050": "more memory would be needed than --max-memory allows",
+    "NMC-R051": "the program has more synapses than --max-synapses allows",
 }
 """What each code of the program file (F) and of running a program (R) means. The compiler keeps a table of its own."""
 

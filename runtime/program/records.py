@@ -1,7 +1,8 @@
 """Dataclasses to JSON and arrays, and back: one field of a record is one key, an array goes beside it under its path.
 
 A record is a dataclass whose fields are str, int, float, bool, tuples of those, one-dimensional arrays, free-form
-dicts, dicts of arrays, or records and tuples of records. `Table.weight` of a program's field `axons` has the path
+dicts, dicts of arrays, or records and tuples of records. A field that is one of several records says which under the
+key `record`. `Table.weight` of a program's field `axons` has the path
 `axons/weight`, the array `neuron` of its second readout `readouts/1/neuron`. Of a dict of arrays the JSON holds the
 shapes by name; the arrays lie beside it flattened, row-major.
 """
@@ -10,15 +11,17 @@ from __future__ import annotations
 
 import math
 import operator
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 MAX_AXES = 30
+CHOICE = "record"
 OPTIONAL: Mapping[str, bool] = {"optional": True}
 """Metadata of a field that came later: its key is left out where it has its default, so older files stay valid."""
 
@@ -36,6 +39,8 @@ class ArrayMissing(ValueError):
 
 def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     """`value` of type `hint` as JSON data; arrays are added to `arrays` instead."""
+    if _is_choice(hint):
+        return {CHOICE: type(value).__name__, **encode(value, type(value), path, arrays)}
     if is_dataclass(hint):
         hints = _hints(hint)
         encoded = {n: encode(getattr(value, n), h, _below(path, n), arrays) for n, h in hints.items()}
@@ -55,6 +60,8 @@ def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
 
 def decode(data: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     """The inverse of `encode`; takes the arrays it uses out of `arrays`. FieldError, ArrayMissing."""
+    if _is_choice(hint):
+        return _decode_choice(data, hint, path, arrays)
     if is_dataclass(hint):
         return _decode_record(data, hint, path, arrays)
     if _is_array(hint):
@@ -86,6 +93,13 @@ def _decode_record(data: Any, kind: Any, path: str, arrays: Arrays) -> Any:
     for name in made.keys() & optional.keys():
         _expect(made[name] != optional[name], _below(path, name), "left out where it has its default", made[name])
     return kind(**made)
+
+
+def _decode_choice(data: Any, hint: Any, path: str, arrays: Arrays) -> Any:
+    kinds = {kind.__name__: kind for kind in get_args(hint)}
+    name = data.get(CHOICE) if isinstance(data, dict) else None
+    _expect(isinstance(name, str) and name in kinds, path, f"a record, one of {', '.join(kinds)}", name)
+    return decode({key: item for key, item in data.items() if key != CHOICE}, kinds[name], path, arrays)
 
 
 def _take(path: str, arrays: Arrays) -> np.ndarray[Any, np.dtype[Any]]:
@@ -127,6 +141,10 @@ def _hints(kind: Any) -> dict[str, Any]:
 def _optional(kind: Any) -> dict[str, Any]:
     """Default by name of the fields that may be left out."""
     return {entry.name: entry.default for entry in fields(kind) if entry.metadata.get("optional")}
+
+
+def _is_choice(hint: Any) -> bool:
+    return get_origin(hint) in (types.UnionType, Union)
 
 
 def _is_array(hint: Any) -> bool:

@@ -17,7 +17,7 @@ from ....compiler.diagnostics import usage
 from ....runtime.program.akida import AkidaProgram, Array, Layer
 from ....runtime.program.akida_check import validate
 from ....runtime.program.akida_kinds import FLAGS, PARAMETERS, WORDS
-from ....runtime.program.atomic import atomic_write
+from ....runtime.program.atomic import atomic_write, together
 from .akida_json_host import host_path, write_host
 
 AKIDA_VERSION = "2.19.0"
@@ -44,10 +44,10 @@ def write_json(
         for line in _lines(program, akida_version):
             content.update(line.encode())
             file.write(line.encode())
-        # Before `path` is replaced, so that a host file that cannot be written leaves the old pair.
-        write_host(program, host, content.hexdigest())
 
-    atomic_write(layers, write)
+    with together():
+        atomic_write(layers, write)
+        write_host(program, host, content.hexdigest())
     return layers, host
 
 

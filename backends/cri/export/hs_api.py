@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from ....runtime.program import records
-from ....runtime.program.atomic import atomic_write
+from ....runtime.program.atomic import atomic_write, make_folder, together
 from ....runtime.program.container import digest
 from ....runtime.program.cri import CriProgram, Table
 from ....runtime.program.cri_check import validate
-from ....runtime.program.diagnostics import NmcError, bad_file, unsupported
+from ....runtime.program.diagnostics import NmcError, unsupported
 from ....runtime.program.npz import write_npz
 from ....runtime.program.records import Arrays
 from .hs_api_names import Name, names_of
@@ -49,13 +48,10 @@ def write_hs_api(program: CriProgram, path: str | os.PathLike[str]) -> tuple[Pat
     text = json.dumps(description, indent=1, allow_nan=False) + "\n"
     loader = Path(__file__).with_name(LOADER).read_bytes()
 
-    def write(file: BinaryIO) -> None:
-        write_npz(file, {"digest": np.array(made), **arrays})
-        # Before the arrays are replaced: if one of these cannot be written, the old arrays stay with the old network.
-        atomic_write(folder / LOADER, lambda other: other.write(loader))
-        atomic_write(folder / JSON, lambda other: other.write(text.encode()))
-
-    atomic_write(folder / NPZ, write)
+    with together():
+        atomic_write(folder / JSON, lambda file: file.write(text.encode()))
+        atomic_write(folder / NPZ, lambda file: write_npz(file, {"digest": np.array(made), **arrays}))
+        atomic_write(folder / LOADER, lambda file: file.write(loader))
     return folder / JSON, folder / NPZ, folder / LOADER
 
 
@@ -95,15 +91,3 @@ def _repeats(program: CriProgram, table: Table) -> bool:
 
 def _inexpressible(what: str, why: str, hint: str) -> NmcError:
     return unsupported("NMC-F037", f"the network cannot be written for hs_api: {what}", why=why, hint=hint)
-
-
-def make_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder `path`, made if it is not there. NMC-F014."""
-    folder = Path(path)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        why = error.strerror or str(error)
-        hint = "name a folder that is there or may be made, not a file"
-        raise bad_file("NMC-F014", f"cannot make the folder {folder}", why=why, hint=hint) from error
-    return folder

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....runtime.program.budget import take_synapses
 from ....runtime.program.cri import CriProgram, Input, IntArray, NeuronModel, Population, Profile, Readout, Table
 from ....runtime.program.cri_check import validate
 from ....runtime.program.diagnostics import NmcError
@@ -81,6 +82,7 @@ def program_of(
 
 
 def _table(given: Synapses, what: str, profile: Profile, notes: list[str]) -> Table:
+    take_synapses(len(given.target))
     if profile.name != SIMULATOR:
         return Table(given.indptr, given.target, given.weight)
     read = read_synapses(given.indptr, given.target, given.weight)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ....runtime.program import npz
+from ....runtime.program.diagnostics import NmcError
 from .hs_api_problems import MAX_BYTES, Refusal
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -24,18 +26,10 @@ def read_npz(content: bytes) -> dict[str, Array]:
             names = [member.filename for member in members]
             if len(set(names)) < len(names) or not all(name.endswith(SUFFIX) for name in names):
                 raise Refusal("F030", "it holds something else than arrays, or two of one name")
-            return {name.removesuffix(SUFFIX): _read(archive, name) for name in names}
-    except Refusal:
+            return npz.read_npz(archive, len(content))
+    except (Refusal, NmcError):
         raise
     except Exception as error:
         # zipfile, zlib and numpy answer a damaged file with a dozen exception types, MemoryError for an absurd shape
         # among them.
         raise Refusal("F030", f"damaged, or no .npz file: {type(error).__name__}: {str(error)[:200]}") from error
-
-
-def _read(archive: zipfile.ZipFile, name: str) -> Array:
-    with archive.open(name) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):
-            raise ValueError(f"bytes follow the array {name}")
-        return array

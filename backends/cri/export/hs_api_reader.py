@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....compiler.diagnostics import usage
+from ....runtime.program.budget import take_memory
 from ....runtime.program.cri import CriProgram
 from ....runtime.program.cri_check import MAX_STEPS
 from ....runtime.program.diagnostics import NmcError, bad_file
@@ -137,6 +138,7 @@ def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise Refusal("F035", f"{path.name} has more than {MAX_BYTES:,} bytes")
+        take_memory(path.stat().st_size, f"the content of {path.name}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise bad_file("NMC-F001", "no such file", os.fspath(path), hint="check the path") from error

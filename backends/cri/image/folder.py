@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ....compiler.diagnostics import usage
-from ....runtime.program.atomic import atomic_write
+from ....runtime.program.atomic import atomic_write, make_folder, together
 from ....runtime.program.cri import CriProgram
 from ....runtime.program.cri_check import validate
 from ....runtime.program.cri_image import CriImage, Words
-from ..export.hs_api import make_folder
 from ..placement import Placement, natural, place
 from .encode import encode_image
 from .header import header, to_json
@@ -60,15 +59,11 @@ def write_image(
     text = to_json(header(image, placed), digest.hexdigest(), _network(program))
     wanted = packets or count_packets(image) <= MOST_PACKETS
 
-    def write(file: BinaryIO) -> None:
-        for words in contents:
-            file.write(words.data)
-        # Before the binary is replaced: if one of these cannot be written, the old image stays with the old map.
+    with together():
+        atomic_write(folder / MAP, lambda file: file.write(text.encode()))
+        atomic_write(folder / BINARY, lambda file: file.writelines(words.data for words in contents))
         if wanted:
-            atomic_write(folder / TEXT, lambda other: other.writelines(map(as_text, load_packets(image))))
-        atomic_write(folder / MAP, lambda other: other.write(text.encode()))
-
-    atomic_write(folder / BINARY, write)
+            atomic_write(folder / TEXT, lambda file: file.writelines(map(as_text, load_packets(image))))
     if not wanted:
         (folder / TEXT).unlink(missing_ok=True)  # of an image that was here before
     return tuple(folder / name for name in (BINARY, MAP, *([TEXT] if wanted else [])))

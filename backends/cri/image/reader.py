@@ -11,6 +11,7 @@ import numpy as np
 
 from ....compiler.diagnostics import usage
 from ....runtime.program import records
+from ....runtime.program.budget import take_memory
 from ....runtime.program.cri import CriProgram
 from ....runtime.program.cri_check import MAX_STEPS
 from ....runtime.program.cri_image import COLUMNS, PAIR_BYTES, CriImage
@@ -95,6 +96,7 @@ def _content(path: Path, most: int) -> bytes:
     try:
         if path.stat().st_size > most:
             raise _malformed(path, f"it has {path.stat().st_size:,} bytes, at most {most:,} are expected")
+        take_memory(path.stat().st_size, f"the content of {path.name}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise bad_file("NMC-F001", "no such file", os.fspath(path), hint="check the path") from error
