@@ -36,7 +36,7 @@ SAME = Conv((1, 1), ((1, 1), (1, 1)), (1, 1))
 class Net:
     """A spiking network that grows layer by layer; every number in it is a multiple of 1/16."""
 
-    def __init__(self, seed: int, shape: tuple[int, ...] = (2, 6, 6), axes: str = "NCHW"):
+    def __init__(self, seed: Any, shape: tuple[int, ...] = (2, 6, 6), axes: str = "NCHW"):
         self.rng = np.random.default_rng(seed)
         self.graph = Graph("net")
         self.x = self.graph.add_input("x", TensorType((1, *shape), "f32", axes))
@@ -67,9 +67,12 @@ class Net:
         op = op or Lif(strict=bool(self.rng.integers(2)))
         decay = 1.0 if leak is None else 1 - 2.0**-leak
         gain = self.constant(0.5) if self.rng.integers(2) else None
-        rest = 0.125 if op.reset == "value" and self.rng.integers(2) else 0.0
+        rest = self.rest(op)
         offset, back = (self.constant((1 - decay) * rest), self.constant(rest)) if rest else (None, None)
         return self.add(op, x, self.constant(decay), self.constant(0.75), gain, offset, back, back)
+
+    def rest(self, op: Lif) -> float:
+        return 0.125 if op.reset == "value" and self.rng.integers(2) else 0.0
 
     def scaled(self, x: Value) -> Value:
         """As a batch norm that stands alone: a factor and an offset for each channel."""
@@ -92,9 +95,9 @@ def combine(net: Net, a: Value, b: Value, kind: str) -> Value:
     return net.add(Add() if kind == "add" else Mul(), a, b)
 
 
-def random_net(seed: int) -> Graph:
+def random_net(seed: Any, kind: type[Net] = Net) -> Graph:
     """Two to four stages, each with neurons of its own kind, and three outputs: spikes, sums, a mean."""
-    net = Net(seed)
+    net = kind(seed)
     rng = net.rng
     x = net.lif(net.conv(net.x, 4), leak=rng.choice([None, 2, 4]))
     binary = True

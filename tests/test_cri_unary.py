@@ -167,3 +167,18 @@ def test_a_dead_layer_with_constant_activity_is_still_exact() -> None:
     result = Session(program).run(x, trace=True)
     np.testing.assert_array_equal(result.integers["y"], trace(graph, {"x": x})["fc"])
     assert program.axons.synapses > 0 and result.trace["unary2"].max() > 0
+
+
+@pytest.mark.parametrize("late", ["unary", "pool"])
+def test_a_layer_that_reaches_no_output_has_its_time(late: str) -> None:
+    """Weights that are quantized to 0 cut a layer off; its train is later than all that is read."""
+    net = Net(0, 3)
+    first = net.unary(net.conv(net.image(1, 3, 0), 2), 20)
+    dead = net.unary(net.conv(first, 2), 20) if late == "unary" else net.pool(first)
+    graph = net.output(first, 2)
+    program = Lowering(graph, PROFILES["sim"]).run({})
+    x = images(graph, 3)
+    result = Session(program).run(x, trace=True)
+    expected = trace(graph, {"x": x})
+    np.testing.assert_array_equal(result.integers["y"], expected["fc"])
+    np.testing.assert_array_equal(result.trace[dead.name], expected[dead.name])

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from nmc.backends.cri.gates import is_binary, products_as_gates
 from nmc.backends.cri.scales import LARGEST_THRESHOLD, Numbers, choose_scale, integer_threshold, rounding_errors
+from nmc.compiler import Compilation, compile_verbose
+from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.ir import evaluate
-from nmc.compiler.ir.ops import Add, Mul, Pad, Threshold
+from nmc.compiler.ir.ops import Add, Lif, Mul, Pad, Threshold
+from nmc.runtime import Session
 
 RNG = np.random.default_rng(2)
 
@@ -141,3 +144,42 @@ def test_a_product_of_two_complements_stays() -> None:
     net.output("y", net.add(Mul(), *nots))
     products_as_gates(net.graph, ())
     assert isinstance(net.graph.outputs["y"].op, Mul)
+
+
+def far_away(threshold: float, factor: float) -> Compilation:
+    """One layer of neurons with that threshold; its weights are multiples of 1/16, or not for a factor of 0.7312."""
+    net = Net(0)
+    x = net.conv(net.x, 2)
+    weight = x.producer.operands[1]
+    assert weight is not None
+    weight._data = (weight.data * factor + np.linspace(0, 1e-4, weight.data.size).reshape(weight.data.shape)).astype(
+        "f4"
+    )
+    net.output("y", net.add(Lif(), x, net.constant(1.0), net.constant(threshold)))
+    return compile_verbose(net.graph, "cri")
+
+
+@pytest.mark.parametrize("threshold", [2.0**16, 2.0**44, 1e30, 3e38])
+def test_weights_that_vanish_below_a_threshold_are_announced(threshold: float) -> None:
+    """Thresholds are 2^30 units at most: below 2^-30 of one, weights are lost."""
+    done = far_away(threshold, 0.7312)
+    (layer,) = done.reports["quantize-spiking"]
+    warned = [text for text in done.warnings if "largest weight" in text]
+    assert len(warned) == (layer.errors.rms > 1e-3) == (threshold > 2.0**30)
+    assert all("%v" in text and "2^30" in text for text in warned)
+    feed = {"x": np.ones((1, STEPS, 2, 6, 6))}
+    assert not evaluate(done.lowered, feed)["y"].any() and not Session(done.program).run(feed).outputs["y"].any()
+
+
+@pytest.mark.parametrize("threshold", [float("inf"), float("nan")])
+def test_thresholds_that_are_no_numbers_are_refused(threshold: float) -> None:
+    with pytest.raises(NmcError) as error:
+        far_away(threshold, 1.0)
+    (problem,) = error.value.diagnostics
+    assert problem.code == "NMC-C001" and "finite" in problem.why
+
+
+@given(st.floats(1e9, 3e38), st.booleans())
+def test_far_integer_thresholds_stay_integers(ratio: float, strict: bool) -> None:
+    n = int(integer_threshold(np.array(ratio), strict))
+    assert n == 2**62 if ratio > 2**62 else n >= ratio * (1 - 1e-6)

@@ -1,0 +1,1 @@
+"""Narrow networks: the structure of the papers, few channels, small inputs."""
