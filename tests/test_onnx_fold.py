@@ -179,6 +179,15 @@ def test_weights_computed_from_weights(tmp_path: Path) -> None:
     assert [node.op.mnemonic for node in graph.nodes] == ["conv", "reshape", "dense", "dense", "dense"]
 
 
+def test_weights_that_are_written_into(tmp_path: Path) -> None:
+    """Masks that exporters fill in place."""
+    net = Net(17)
+    rows = net.op("ScatterND", net.weight(4, 3), net.const([[0], [2]]), net.weight(2, 3))
+    mask = net.op("ScatterElements", rows, net.const([[1, 0, 2]]), net.weight(1, 3), axis=0)
+    net.output(net.op("Mul", net.input("x", ("N", 4, 3)), mask))
+    assert [node.op.mnemonic for node in check_import(net, tmp_path).nodes] == ["mul"]
+
+
 def test_integer_division_truncates(tmp_path: Path) -> None:
     net = Net(17)
     quotient = net.op("Div", net.const([-7, 7]), net.const([2, 2]))

@@ -1,4 +1,4 @@
-"""Samples that a network moves away from axis 0 or joins with others: imported, equal to onnxruntime, or refused."""
+"""Samples that a network joins with others, or moves: imported, equal to onnxruntime, or refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmc.compiler.frontends.onnx.inside import after_reshape
-from nmc.compiler.frontends.onnx.shifts import RULES
+from nmc.compiler.frontends.onnx import import_onnx
+from nmc.compiler.frontends.onnx.shifts import RULES, after_reshape
 from nmc.compiler.ir.ops import Conv, Transpose
 from onnx_models import Net, assert_same, check_import, refusal
 
@@ -136,8 +136,6 @@ def test_files_for_several_samples(batch: int | str, tmp_path: Path) -> None:
     y = net.op("Flatten", net.op("GlobalAveragePool", conv(net, x)))
     net.output(net.reshape(y, [-1, 6, 4]))
     path = net.save(tmp_path)
-    from nmc.compiler.frontends.onnx import import_onnx
-
     graph = import_onnx(path, {"x": FRAMES})
     feeds = {"x": np.random.default_rng(0).normal(size=(2, *FRAMES[1:])).astype(np.float32)}
     if batch == "batch":
@@ -151,6 +149,7 @@ REFUSED: dict[str, Build] = {
     "Softmax": lambda n, x: n.op("Softmax", joined(n, x), axis=0),
     "LayerNormalization": lambda n, x: n.op("LayerNormalization", joined(n, x), n.weight(6, 3, 8, 8), axis=0),
     "Slice": lambda n, x: n.slice(joined(n, x), [1], [3], [0]),
+    "Slice with a step": lambda n, x: n.slice(joined(n, x), [0], [99], [0], [4]),
     "Gather": lambda n, x: n.op("Gather", joined(n, x), n.const([0, 2]), axis=0),
     "Concat": lambda n, x: n.op("Concat", joined(n, x), joined(n, x), axis=0),
     "Pad": lambda n, x: n.pad(joined(n, x), [1, 0, 0, 0, 0, 0, 0, 0]),
@@ -160,6 +159,10 @@ REFUSED: dict[str, Build] = {
     ),
     "MatMul": lambda n, x: n.op("MatMul", n.op("Transpose", flat(n, joined(n, x)), perm=[1, 0]), flat(n, joined(n, x))),
     "no rule": lambda n, x: n.op("DepthToSpace", n.op("Concat", *[joined(n, x)] * 4, axis=1), blocksize=2),
+    "a constant a sample": lambda n, x: n.op("Add", n.op("Transpose", x, perm=[1, 0, 2, 3, 4]), n.weight(2, 3, 8, 8)),
+    "codes": lambda n, x: n.op(
+        "Transpose", n.op("QuantizeLinear", x, n.const(np.float32(0.1)), n.const(0, np.uint8)), perm=[1, 0, 2, 3, 4]
+    ),
     "torn apart": lambda n, x: n.reshape(n.op("Transpose", x, perm=[1, 0, 2, 3, 4]), [2, 3, 3, 8, 8]),
     "an output": joined,
     "joined in front": lambda n, x: n.reshape(
@@ -182,6 +185,15 @@ def test_where_other_axes_would_grow_with_the_samples(tmp_path: Path) -> None:
     net.output(net.reshape(net.op("Relu", y), [-1, 64]))
     (problem,) = refusal(net.save(tmp_path))
     assert problem.code == "NMC-I015" and "grow with the samples" in problem.why
+
+
+def test_codes_beside_moved_samples(tmp_path: Path) -> None:
+    net = Net(17)
+    x = net.input("x", (1, 5, 4))
+    codes = net.op("QuantizeLinear", x, net.const(np.float32(0.1)), net.const(0, np.uint8))
+    net.output(net.op("Add", net.op("Transpose", x, perm=[1, 0, 2]), codes))
+    (problem,) = refusal(net.save(tmp_path))
+    assert problem.code == "NMC-I011" and "a quantizer gave" in problem.why
 
 
 @given(st.data())

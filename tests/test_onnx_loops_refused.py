@@ -79,6 +79,10 @@ def test_malformed_loops(tmp_path: Path) -> None:
     net.input("x", ("N", 4))
     net.output(net.op("Loop", net.const(3), "", "x"))
     assert refused(net, tmp_path).why == "it has no body"
+    net = Net(17)
+    net.input("x", ("N", 4))
+    net.output(net.op("Loop", net.const(3), "", "", body=loop_body([], ["h"], ["h"])))
+    assert refused(net, tmp_path).why == "one of its operands is missing"
 
 
 def test_steps_that_nothing_can_be_made_of(tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_steps_that_nothing_can_be_made_of(tmp_path: Path) -> None:
     x = net.input("x", ("N", 4))
     net.output(net.op("Loop", net.const(2), "", x, outputs=2, body=layers(net)) + ".1")
     found = refused(net, tmp_path)
-    assert found.code == "NMC-I015" and "in front of the samples" in found.why
+    assert found.code == "NMC-I015" and "the samples lie in axis 1" in found.why
 
 
 def test_scans_that_are_refused(tmp_path: Path) -> None:

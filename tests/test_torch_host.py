@@ -49,6 +49,41 @@ class Attention(nn.Module):
         return x + self.out((weights @ v).transpose(1, 2).reshape(n, length, size))
 
 
+class Fused(nn.Module):
+    """As timm spells it: queries, keys and values are taken apart in front of the samples."""
+
+    def __init__(self, spelling: str) -> None:
+        super().__init__()
+        self.qkv, self.out, self.spelling = nn.Linear(8, 24), nn.Linear(8, 8), spelling
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, length, size = x.shape
+        qkv = self.qkv(x).reshape(n, length, 3, 2, size // 2)
+        if self.spelling == "items":
+            qkv = torch.permute(qkv, (2, 0, 3, 1, 4))
+            q, k, v = qkv[0], qkv[1], qkv[-1]
+        elif self.spelling == "select":
+            qkv = qkv.permute(2, 0, 3, 1, 4)
+            q, k, v = qkv.select(0, 0), qkv.select(0, 1), torch.select(qkv, 0, 2)
+        else:
+            q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, length, size))
+
+
+class Heads(nn.Module):
+    """nn.MultiheadAttention; its own options, and those of its call."""
+
+    def __init__(self, call: dict[str, Any] | None = None, **options: Any) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, **({"batch_first": True} | options))
+        self.options = {"need_weights": False} | (call or {})
+
+    def forward(self, x: Tensor) -> Any:
+        other = x[:, 1:, :6] if self.attention.kdim == 6 else x
+        y, weights = self.attention(x, other, other, **self.options)
+        return (y, weights) if self.options["need_weights"] else y
+
+
 def _norms(x: Tensor) -> Tensor:
     return F.layer_norm(x, (5, 6)) + F.group_norm(x, 2) + F.instance_norm(x)
 
@@ -76,11 +111,24 @@ CASES: dict[str, tuple[tuple[int, ...], Any]] = {
     "attention, mask": (HEADS, lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=MASK)),
     "attention, BOOL mask": (HEADS, lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=MASK > 0)),
     "attention spelled out": (TOKENS, Attention()),
+    "fused": (TOKENS, Fused("unbind")),
+    "fused, items": (TOKENS, Fused("items")),
+    "fused, select": (TOKENS, Fused("select")),
+}
+MULTIHEAD: dict[str, Heads] = {
+    "plain": Heads(),
+    "without biases": Heads(bias=False),
+    "dropout": Heads(dropout=0.5),
+    "other keys": Heads(kdim=6, vdim=6),
+    "mask": Heads({"attn_mask": MASK}),
+    "BOOL mask": Heads({"attn_mask": MASK < 0}),
+    "causal": Heads({"attn_mask": MASK, "is_causal": True}),
+    "weights": Heads({"need_weights": True}),
+    "weights of each head": Heads({"need_weights": True, "average_attn_weights": False, "attn_mask": MASK}),
 }
 
 
-def random_module(name: str) -> nn.Module:
-    module = CASES[name][1]
+def random_module(module: Any) -> nn.Module:
     module = module if isinstance(module, nn.Module) else Function(module)
     torch.manual_seed(0)
     for parameter in module.parameters():
@@ -100,7 +148,7 @@ def by_export(model: nn.Module, shape: tuple[int, ...], name: str) -> Graph:
 @pytest.mark.parametrize("tracer", [by_fx, by_export])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_torch(name: str, tracer: Callable[..., Graph]) -> None:
-    module, shape = random_module(name), CASES[name][0]
+    module, shape = random_module(CASES[name][1]), CASES[name][0]
     graph = tracer(module, shape, "x" if "x" in inspect.signature(module.forward).parameters else "input")
     x = torch.randn((2, *shape[1:]), generator=torch.Generator().manual_seed(1))
     (found,) = evaluate(graph, {graph.inputs[0].name: x.numpy()}).values()
@@ -109,11 +157,44 @@ def test_equals_torch(name: str, tracer: Callable[..., Graph]) -> None:
         np.testing.assert_allclose(found[i : i + 1], wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("name", MULTIHEAD)
+def test_multihead_attention_equals_torch(name: str) -> None:
+    module = random_module(MULTIHEAD[name])
+    graph = by_fx(module, TOKENS, "x")
+    x = torch.randn((2, *TOKENS[1:]), generator=torch.Generator().manual_seed(1))
+    outputs = evaluate(graph, {"x": x.numpy()})
+    for i in range(2):
+        wanted = module(x[i : i + 1])
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        for found, other in zip(outputs.values(), wanted, strict=True):
+            expected = other.detach().numpy()
+            np.testing.assert_allclose(found[i : i + 1], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+NO_HEADS: dict[str, tuple[Heads, str, str]] = {
+    "time in front": (Heads(batch_first=False), "NMC-I015", "batch_first=True"),
+    "keys of its own": (Heads(add_bias_kv=True), "NMC-I011", "scaled_dot_product_attention"),
+    "padding": (Heads({"key_padding_mask": torch.zeros(1, 5, dtype=torch.bool)}), "NMC-I011", "leave padding out"),
+    "a mask for each head": (Heads({"attn_mask": MASK.repeat(2, 1, 1)}), "NMC-I015", ""),
+}
+
+
+@pytest.mark.parametrize("name", NO_HEADS)
+def test_refused_multihead_attention(name: str) -> None:
+    module, code, hint = NO_HEADS[name]
+    with pytest.raises(NmcError) as caught:
+        import_model(module.eval(), {"x": TOKENS})
+    (found,) = caught.value.diagnostics
+    assert found.code == code and hint in found.hint and "attention" in found.where
+
+
 REFUSED = {
     "samples": (lambda x: x.softmax(0), "NMC-I015"),
     "no dim": (lambda x: F.softmax(x, dim=None), "NMC-I011"),
     "a hidden row": (lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=HIDDEN), "NMC-I011"),
     "samples in a norm": (lambda x: F.layer_norm(x, x.shape), "NMC-I015"),
+    "samples moved": (lambda x: x.permute(1, 0, 2, 3) * 2, "NMC-I015"),
+    "samples moved, sliced": (lambda x: x.permute(1, 0, 2, 3)[:1].sum(0), "NMC-I015"),
     "sum of samples": (lambda x: x.sum(), "NMC-I015"),
 }
 

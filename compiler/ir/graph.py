@@ -284,3 +284,9 @@ class Graph:
         from .text import print_graph
 
         return print_graph(self)
+
+    def _repr_html_(self) -> str:
+        """The text form, as a notebook shows it."""
+        import html
+
+        return f"<pre>{html.escape(str(self))}</pre>"

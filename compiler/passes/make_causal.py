@@ -16,7 +16,8 @@ from ..ir import Graph
 from ..ir.ops import Pad, Slice
 from .base import Context, Pass
 from .causal_builder import Builder
-from .causal_rules import RULES, window_numbers
+from .causal_rules import RULES
+from .causal_windows import window_numbers
 from .host_rules import HOST_RULES
 
 NAME = "make-causal"

@@ -15,9 +15,9 @@ from ..common.emit import Array, Emitter
 from ..common.problems import DependsOnRefused, Refusal
 from .attributes import Attributes
 from .codes import COMPUTES, HINT, Coded
+from .inside import HINT as HINT_SAMPLES
 from .inside import Inside
 from .names import NodeNames
-from .samples import Moved, SamplesMoved
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Unknown:
 
 UNKNOWN = Unknown()
 COMPUTED = Unknown(computed=True)
-Operand = Array | Value | Coded | Moved | Inside | Unknown | None
-Result = Array | Value | Coded | Moved
+Operand = Array | Value | Coded | Inside | Unknown | None
+Result = Array | Value | Coded
 
 
 @dataclass
@@ -50,6 +50,11 @@ class Model:
     open_batch: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def several(self) -> bool:
+        """Is the file one for several samples?"""
+        return self.open_batch or bool(self.batches)
+
 
 class Call(Attributes, Emitter):
     """One application of an ONNX operator."""
@@ -64,19 +69,32 @@ class Call(Attributes, Emitter):
 
     # --- operands ---
 
-    def operand(self, index: int) -> Operand:
-        """The operand as it is; None if absent."""
+    def raw(self, index: int) -> Operand:
+        """The operand as it is; None if absent. For what handles more than values and constants."""
         self._seen_operands.add(index)
         return self.operands[index] if index < len(self.operands) else None
 
+    def operand(self, index: int) -> Value | Array | None:
+        """A value or a constant; None if absent. Refusal of everything else that an operand may be."""
+        operand = self.raw(index)
+        if isinstance(operand, Unknown):
+            raise DependsOnRefused
+        if isinstance(operand, Coded):
+            raise Refusal("NMC-I011", COMPUTES, HINT)
+        if isinstance(operand, Inside):
+            raise Refusal("NMC-I015", operand.why, HINT_SAMPLES)
+        return operand
+
+    def given(self) -> list[Value | Array | None]:
+        """All operands, each as `operand` gives it."""
+        return [self.operand(i) for i in range(len(self.operands))]
+
     def optional_constant(self, index: int, role: str) -> Array | None:
-        operand = self.operand(index)
+        operand = self.raw(index)
         if isinstance(operand, Unknown):
             raise DependsOnRefused
         if isinstance(operand, Coded | Inside):
             operand = operand.value
-        if isinstance(operand, Moved):
-            raise SamplesMoved(operand)
         if isinstance(operand, Value):
             hint = "make it a parameter or buffer of the model, so that the exporter writes it as an initializer"
             raise Refusal("NMC-I013", f"its {role} is computed from the model's input (%{operand.name})", hint)
@@ -101,14 +119,8 @@ class Call(Attributes, Emitter):
     def value(self, index: int = 0) -> Value:
         """An operand that is computed from the graph's inputs."""
         operand = self.operand(index)
-        if isinstance(operand, Unknown):
-            raise DependsOnRefused
         if operand is None:
             raise Refusal("NMC-I011", f"operand {index + 1} is missing")
-        if isinstance(operand, Coded):
-            raise Refusal("NMC-I011", COMPUTES, HINT)
-        if isinstance(operand, Moved):
-            raise SamplesMoved(operand)
         if not isinstance(operand, Value):
             raise Refusal("NMC-I011", "its operand is a constant", "fold it into the weights before exporting")
         return operand

@@ -7,8 +7,8 @@
     Where(t < x, x, 0)                              is ThresholdedRelu(x)
     Where(x < −t, x + b, Where(t < x, x − b, 0))    is Shrink(x)
 
-with each comparison in any of its spellings. Where both sides agree at the threshold it does not matter which side takes
-it. Any other choice by a comparison stays one, and is refused: that is how unrolled spiking networks fire.
+with each comparison in any of its spellings. Where both sides agree at the threshold, it does not matter which side
+takes it. Any other choice by a comparison stays one, and is refused: that is how unrolled spiking networks fire.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from onnx import NodeProto, helper
 
@@ -34,7 +33,13 @@ class Choice:
     below: str
 
 
-_COMPARISONS = {"Less": (False, True), "LessOrEqual": (False, False), "Greater": (True, True), "GreaterOrEqual": (True, False)}  # fmt: skip
+# (are the operands swapped?, is it strict?)
+_COMPARISONS = {
+    "Less": (False, True),
+    "LessOrEqual": (False, False),
+    "Greater": (True, True),
+    "GreaterOrEqual": (True, False),
+}
 
 
 def _readings(made: Made, operands: tuple[str, ...]) -> Iterator[Choice]:
@@ -48,6 +53,11 @@ def _readings(made: Made, operands: tuple[str, ...]) -> Iterator[Choice]:
             low, high = (high, low) if swapped else (low, high)
             yield Choice(low, high, strict, then, other)
             yield Choice(high, low, not strict, other, then)
+
+
+def _same(made: Made, a: str, b: str) -> bool:
+    """Are both names of one value, or of constants of one number?"""
+    return a == b or (made.number(a) is not None and made.number(a) == made.number(b))
 
 
 def _product(made: Made, name: str, factor: str) -> str:
@@ -118,9 +128,9 @@ _BY_NUMBER = (_prelu, _elu, _selu, _thresholded, _shrink)
 def activation(made: Made, node: NodeProto) -> NodeProto | None:
     """The Where as the activation it chooses the two sides of; None if it is none."""
     for choice in _readings(made, tuple(node.input)):
-        if {choice.low, choice.high} == {choice.above, choice.below}:
-            op = "Max" if choice.above == choice.high else "Min"
-            return _named(helper.make_node(op, [choice.low, choice.high], [""]), node)
+        for op, above, below in (("Max", choice.high, choice.low), ("Min", choice.low, choice.high)):
+            if _same(made, choice.above, above) and _same(made, choice.below, below):
+                return _named(helper.make_node(op, [choice.low, choice.high], [""]), node)
         threshold = made.number(choice.low)
         if threshold is None or not math.isfinite(threshold) or made.constant(choice.high):
             continue

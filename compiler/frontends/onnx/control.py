@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..common.problems import DependsOnRefused, Refusal
 from .call import Call, Model, Operand, Unknown
 from .constants import Constants
 from .fold import Folder
+from .read import DEFAULT_DOMAINS
 from .spellings import restore
 from .wiring import BrokenWiring, execution_order, initializer_names
 
@@ -27,6 +29,15 @@ Apply = Callable[[Call], Sequence[Operand]]
 
 MAX_NODES = 10_000  # that branches and bodies put into a graph, all of a model together
 _HINT = "export with fixed input shapes, or without control flow that depends on the data"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A graph in a node: its constants and the nodes that its outputs need, in order. `graph` keeps its id its own."""
+
+    graph: GraphProto
+    constants: dict[str, Operand]
+    nodes: list[NodeProto]
 
 
 class Control:
@@ -40,6 +51,7 @@ class Control:
         self.model, self.constants, self.folder, self.home = model, constants, folder, home
         self.walk, self.apply = walk, apply
         self._nodes = 0
+        self._prepared: dict[int, Prepared] = {}
 
     def count(self, nodes: int, done: int) -> None:
         """Take note of an iteration of so many nodes, after `done` ones. Refusal beyond MAX_NODES."""
@@ -55,6 +67,22 @@ class Control:
         proto.metadata_props.extend(call.proto.metadata_props)
         return self.apply(Call(self.model, proto, list(operands)))[0]
 
+    def prepared(self, graph: GraphProto, defined: Scope) -> Prepared:
+        """A graph that a node holds; the same node may be met in every iteration of a loop around it."""
+        if id(graph) not in self._prepared:
+            constants = self.constants.initializers(graph, initializer_names(graph))
+            outputs = [value.name for value in graph.output]
+            try:
+                order = execution_order(restore(graph, self.home), ChainMap(constants, defined), outputs)
+            except BrokenWiring as broken:
+                raise Refusal("NMC-I014", str(broken)) from None
+            for node in order:
+                if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
+                    constants |= dict.fromkeys(node.output, self.constants.node(node, self.model.names.label(node)))
+            nodes = [node for node in order if not all(name in constants for name in node.output)]
+            self._prepared[id(graph)] = Prepared(graph, constants, nodes)
+        return self._prepared[id(graph)]
+
 
 class Body:
     """A graph that a node holds, for one or more walks through it."""
@@ -63,13 +91,9 @@ class Body:
         self._control = control
         self.inputs = [value.name for value in graph.input]
         self.outputs = [value.name for value in graph.output]
-        self._outer: Scope = ChainMap({}, scope)  # type: ignore[arg-type]
-        self._outer.update(control.constants.initializers(graph, initializer_names(graph)))
-        defined = ChainMap(dict.fromkeys(self.inputs), self._outer)  # type: ignore[arg-type]
-        try:
-            self.nodes = execution_order(restore(graph, control.home), defined, self.outputs)
-        except BrokenWiring as broken:
-            raise Refusal("NMC-I014", str(broken)) from None
+        held = control.prepared(graph, ChainMap(dict.fromkeys(self.inputs), scope))  # type: ignore[arg-type]
+        self.nodes = held.nodes
+        self._outer: Scope = ChainMap(held.constants, scope)  # type: ignore[arg-type]
 
     def results(self, given: Sequence[Operand] = (), done: int = 0) -> list[Operand]:
         """The outputs for these inputs, after `done` walks; unknown what depends on a refused node."""
@@ -107,7 +131,7 @@ def constant_number(call: Call, operand: Operand, role: str, kinds: str, hint: s
 
 def branch(call: Call, scope: Scope, control: Control) -> Sequence[Operand]:
     """If: the results of the branch that a constant condition takes."""
-    name = "then_branch" if constant_number(call, call.operand(0), "condition", "b") else "else_branch"
+    name = "then_branch" if constant_number(call, call.raw(0), "condition", "b") else "else_branch"
     taken = graph_attribute(call, name)
     fits = len(taken.output) == len(call.proto.output) and not taken.input
     call.require(fits, "NMC-I011", f"its {name} does not make what the node gives")

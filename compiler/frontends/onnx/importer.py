@@ -14,7 +14,6 @@ from ...ir import Graph, TensorType, Value
 from ...ir.stages import verify
 from ..common.emit import as_float32
 from ..common.problems import DependsOnRefused, Refusal, Report
-from .aside import aside
 from .axes import input_letters
 from .call import COMPUTED, UNKNOWN, Call, Model, Operand, Unknown
 from .codes import Coded, common_codes, moves_codes
@@ -23,13 +22,12 @@ from .control import Control, Scope
 from .fold import Folder
 from .handlers import ELSEWHERE, HANDLERS, Handler
 from .inputs import read_source, resolve
-from .inside import Inside
+from .inside import HINT, Inside
 from .loops import CONTROL
 from .names import NodeNames
 from .read import DEFAULT_DOMAINS, opset_of
 from .reasons import reason
-from .samples import Moved, Origin, SamplesMoved
-from .shifts import follows, joins_samples, on_inside
+from .shifts import leaves_front, on_inside
 from .sizes import BOUNDS
 from .spellings import restore
 from .wiring import BrokenWiring, execution_order, index_readers, initializer_names, names_read
@@ -40,30 +38,26 @@ _FROM_INTEGERS = ("Cast", "DequantizeLinear")
 
 def _is_computed(operand: Operand) -> bool:
     """Does the operand certainly depend on the graph's inputs?"""
-    return isinstance(operand, Value | Coded | Moved | Inside) or (isinstance(operand, Unknown) and operand.computed)
+    return isinstance(operand, Value | Coded | Inside) or (isinstance(operand, Unknown) and operand.computed)
 
 
 def _handled(call: Call, handler: Handler) -> Sequence[Operand]:
     """What the handler gives. Codes that are only moved about stay codes."""
     if any(isinstance(operand, Inside) for operand in call.operands):
         return on_inside(call, handler)
-    if any(isinstance(operand, Moved) for operand in call.operands):
-        try:
-            return aside(call, handler)
-        except SamplesMoved:
-            if not follows(call.op):
-                raise
-            return on_inside(call, handler)
+    moved = leaves_front(call)
+    if moved is not None:
+        return moved
     if not moves_codes(call.op, call.operands):
         found = handler(call)
-        return [found] if isinstance(found, Value | Coded | Moved | np.ndarray) else found
+        return [found] if isinstance(found, Value | Coded | np.ndarray) else found
     codes = common_codes(call.op, call.operands)
     operands: list[Operand] = [operand.value if isinstance(operand, Coded) else operand for operand in call.operands]
     call.operands = operands
     results = _handled(call, handler)
     for result in results:
-        if isinstance(result, Moved):
-            raise SamplesMoved(result)
+        if isinstance(result, Inside):
+            raise Refusal("NMC-I015", f"it moves whole numbers of a quantizer: {result.why}", HINT)
     return [Coded(result, codes) if isinstance(result, Value) else result for result in results]
 
 
@@ -73,7 +67,6 @@ class Importer:
     def __init__(self, proto: ModelProto, path: Path, given: Mapping[str, tuple[int, ...]]):
         self.proto, self.path, self.given = proto, path, given
         self.report = Report()
-        self._moved: list[Origin] = []
         self.constants = Constants(path.parent, self.report)
         self.folder = Folder(opset_of(proto))
         self.graph = Graph(path.stem)
@@ -154,22 +147,13 @@ class Importer:
                     self.report.refused(refusal, f"output {name!r}", "")
                     continue
             if isinstance(operand, Inside):
-                why = f"its samples lie in axis {operand.samples} of {list(operand.shape)}"
                 where = ", ".join(operand.value.origin)
-                self.report.refused(Refusal("NMC-I015", why, "put them in front"), f"output {name!r}", where)
+                self.report.refused(Refusal("NMC-I015", operand.why, HINT), f"output {name!r}", where)
             elif isinstance(operand, Coded):
                 hint = "end the model with DequantizeLinear"
                 self.report.refused(Refusal("NMC-I011", "it holds codes of a quantizer", hint), f"output {name!r}", "")
-            elif isinstance(operand, Moved):
-                self._samples_moved(operand.origin)
             elif isinstance(operand, Value):
                 self.graph.outputs[name] = operand
-
-    def _samples_moved(self, origin: Origin) -> None:
-        """Report, once, the node that moved the samples."""
-        if origin not in self._moved:
-            self._moved.append(origin)
-            self.report.refused(origin.refusal, origin.op, origin.where)
 
     # --- nodes ---
 
@@ -184,8 +168,6 @@ class Importer:
                 results = self._results(call, scope)
             except DependsOnRefused:
                 pass
-            except SamplesMoved as found:
-                self._samples_moved(found.origin)
             except Refusal as refusal:
                 self.report.refused(refusal, call.op, call.label.where)
             unknown = COMPUTED if any(map(_is_computed, call.operands)) and call.op not in _QUERIES else UNKNOWN
@@ -209,11 +191,7 @@ class Importer:
         if handler is None:
             if call.op in BOUNDS and not any(map(_is_computed, values)):
                 raise DependsOnRefused
-            raise Refusal("NMC-I010", *reason(call.op))
-        joined = joins_samples(call)
-        if joined is not None:
-            return joined
+            raise Refusal("NMC-I010", *reason(call.op, next(iter(call.proto.input), "")))
         results = _handled(call, handler)
-        if not any(isinstance(operand, Inside) for operand in (*values, *results)):
-            call.check_complete(len(results))
+        call.check_complete(len(results))
         return results

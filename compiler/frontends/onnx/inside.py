@@ -1,75 +1,87 @@
-"""Tensors in which the samples share an axis with something else, or lie where an operator does not expect them.
+"""Tensors whose samples are not axis 0, or share an axis with something else.
 
+    frames.transpose(T, N, C)            samples alone in axis 1, as recurrent layers take them
     frames.reshape(N · T, C, H, W)       samples in front of the frames, in axis 0
 
-A file is imported with one sample, so such a tensor is a tensor of that sample: in the IR it stands behind a samples
-axis of its own, as (N, *shape in the file). Operators on it count axes from one place later (`shifts`), and where the
-samples come to stand alone in front again, the axis of length 1 that they have in the file is dropped. `samples` is the
-axis of the file that holds them, which no operator may mix, reduce or cut. Samples that are alone in another axis than
-the first are `samples.Moved`, and become one of these where an operator asks for more than that has.
+A file is imported with one sample, so such a tensor is a tensor of that sample, and samples that are alone are an axis
+of length 1. In the IR the samples are in front: alone in their axis, they leave it; else they are an axis of their own.
+Operators on such a tensor count other axes than those on the value that stands for it (`shifts`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ...ir import Value
+from ...ir.ops import Transpose
 from ..common.axes import reshaped_letters
 from ..common.emit import Emitter
-from ..common.problems import Refusal
-from .samples import Moved
 
 Ints = tuple[int, ...]
+HINT = "put the samples in front, as axis 0 of their own"
 
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """A tensor of the file as (N, *its shape); `samples` is its axis that holds them, as the outer factor."""
+    """A tensor of the file. `samples` is its axis that holds them, as the outer factor, which no operator may mix,
+    reduce or cut.
+
+    value  (N, *its other axes) if nothing shares the samples' axis, else (N, *its shape)
+    """
 
     value: Value
     samples: int
+    alone: bool
 
     @property
     def shape(self) -> Ints:
         """Its shape in the file."""
-        return self.value.type.shape[1:]
+        inner = self.value.type.shape[1:]
+        return (*inner[: self.samples], 1, *inner[self.samples :]) if self.alone else inner
+
+    @property
+    def why(self) -> str:
+        """What is wrong with it where samples must be axis 0."""
+        return f"the samples lie in axis {self.samples} of {list(self.shape)}"
+
+    def inner(self, axis: int) -> int:
+        """The axis of `value` that an axis of the file's tensor is."""
+        if not self.alone:
+            return axis + 1
+        return 0 if axis == self.samples else axis + (axis < self.samples)
 
 
-def put(call: Emitter, value: Value, shape: Ints, part: str = "") -> Value:
-    """The value as (1, *shape)."""
-    whole = (1, *shape)
+def alone(value: Value, samples: int) -> Value | Inside:
+    """The tensor that has the samples of a value alone in this axis."""
+    return Inside(value, samples, True) if samples else value
+
+
+def reshaped(call: Emitter, value: Value, inner: Ints, part: str = "") -> Value:
+    """The value as (1, *inner)."""
+    whole = (1, *inner)
     return call.reshape(value, whole, reshaped_letters(value.type.shape, value.type.axes, whole), part)
 
 
-def lifted(call: Emitter, x: Value | Moved | Inside, part: str) -> Inside:
-    """A tensor with the samples alone in an axis as one of those."""
-    if isinstance(x, Inside):
-        return x
-    if isinstance(x, Moved):
-        return Inside(put(call, x.value, x.shape, part), x.axis)
-    return Inside(put(call, x, x.type.shape, part), 0)
-
-
 def placed(call: Emitter, value: Value, shape: Ints, samples: int) -> Value | Inside:
-    """The value in a shape of the file; without an axis in front if the samples are alone in axis 0 again."""
-    if samples == 0 and shape[:1] == (1,):
-        return put(call, value, shape[1:], "samples")
-    return Inside(put(call, value, shape), samples)
+    """The elements of a value in a shape of the file, with samples in this axis."""
+    if shape[samples] == 1:
+        return alone(reshaped(call, value, shape[:samples] + shape[samples + 1 :]), samples)
+    return Inside(reshaped(call, value, shape), samples, False)
 
 
-def settled(call: Emitter, value: Value, samples: int) -> Value | Inside:
-    """`placed` for a value that has its shape already."""
-    return placed(call, value, value.type.shape[1:], samples)
+def joined(call: Emitter, x: Inside, part: str) -> Inside:
+    """The tensor as (N, *its shape), whatever shares the samples' axis."""
+    if not x.alone:
+        return x
+    shape, letters, at = x.value.type.shape, x.value.type.axes, x.samples + 1
+    value = call.reshape(x.value, (*shape[:at], 1, *shape[at:]), f"{letters[:at]}_{letters[at:]}", part)
+    return Inside(value, x.samples, False)
 
 
-def after_reshape(before: Ints, samples: int, after: Ints) -> int:
-    """Which axis holds the samples in the new shape: the one that begins where they began.
-
-    Refusal if they would lie between parts of another axis.
-    """
-    ahead = math.prod(before[:samples])
-    for axis in range(len(after)):
-        if math.prod(after[:axis]) == ahead:
-            return axis
-    raise Refusal("NMC-I015", f"it turns {list(before)} into {list(after)}: the samples (axis {samples}) fall apart")
+def turned(call: Emitter, x: Value | Inside, perm: Ints) -> Value | Inside:
+    """The tensor with its axes in another order."""
+    x = x if isinstance(x, Inside) else Inside(x, 0, True)
+    order = (0, *(x.inner(axis) for axis in perm if not x.alone or axis != x.samples))
+    value = x.value if order == tuple(range(len(order))) else call.emit(Transpose(order), x.value)
+    samples = perm.index(x.samples)
+    return alone(value, samples) if x.alone else Inside(value, samples, False)

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir import Value
-from ..common.problems import DependsOnRefused, Refusal
+from ..common.problems import DependsOnRefused
 from .call import Call, Operand, Unknown
 from .control import Body, Control, Scope, branch, constant_number, graph_attribute
-from .inside import Inside
-from .samples import Moved, Origin
+from .inside import Inside, alone
 
 _HINT = "loop a number of times that is fixed when the model is exported: for i in range(8)"
-_SAMPLES = Refusal("NMC-I015", "it puts its steps in front of the samples", "move the samples to the front after it")
 
 
 def loop(call: Call, scope: Scope, control: Control) -> Sequence[Operand]:
@@ -23,10 +21,10 @@ def loop(call: Call, scope: Scope, control: Control) -> Sequence[Operand]:
     What the body gives beyond that is stacked along a new axis in front.
     """
     body = Body(control, graph_attribute(call, "body"), scope)
-    carried = [call.operand(i) for i in range(2, len(call.operands))]
+    carried = _given(call)[2:]
     stacks = _stacks(call, body, len(carried), 2, 1)
-    limit = None if call.operand(0) is None else int(constant_number(call, call.operand(0), "trip count", "iu", _HINT))
-    condition = np.array(True) if call.operand(1) is None else call.operand(1)
+    limit = None if call.raw(0) is None else int(constant_number(call, call.raw(0), "trip count", "iu", _HINT))
+    condition = np.array(True) if call.raw(1) is None else call.raw(1)
     done = 0
     while (limit is None or done < limit) and _holds(call, condition, done):
         condition, *results = body.iteration([np.array(done, np.int64), condition, *carried], done)
@@ -49,11 +47,11 @@ def scan(call: Call, scope: Scope, control: Control) -> Sequence[Operand]:
     The outputs of the iterations are stacked.
     """
     body = Body(control, graph_attribute(call, "body"), scope)
-    operands = [call.operand(i) for i in range(len(call.operands))]
+    operands = _given(call)
     count = call.required_integer("num_scan_inputs")
     call.require(0 < count <= len(operands), "NMC-I012", f"it scans {count} of its {len(operands)} operands")
     carried, scanned = operands[:-count], operands[-count:]
-    if any(operand is None or isinstance(operand, Unknown) for operand in operands):
+    if any(isinstance(operand, Unknown) for operand in operands):
         raise DependsOnRefused
     stacks = _stacks(call, body, len(carried), 0, 0, count)
     axes, turned = _per_operand(call, "scan_input_axes", count), _per_operand(call, "scan_input_directions", count)
@@ -74,6 +72,14 @@ def scan(call: Call, scope: Scope, control: Control) -> Sequence[Operand]:
     turned_stacks = [stack[::-1] if flag else stack for stack, flag in zip(stacks, back, strict=True)]
     read = _read(call, len(carried), turned_stacks)
     return [*carried, *(_stacked(call, control, stack, axis) for stack, axis in zip(read, ends, strict=False))]
+
+
+def _given(call: Call) -> list[Operand]:
+    """All operands; only those of a Loop that say how often it runs may be absent."""
+    operands = [call.raw(i) for i in range(len(call.operands))]
+    needed = operands[2:] if call.op == "Loop" else operands
+    call.require(all(operand is not None for operand in needed), "NMC-I011", "one of its operands is missing")
+    return operands
 
 
 def _stacks(call: Call, body: Body, carried: int, extra: int, flags: int, scanned: int = 0) -> list[list[Operand]]:
@@ -109,7 +115,7 @@ def _note(call: Call, iterations: int) -> None:
 
 def _shape(operand: Operand) -> tuple[int, ...]:
     """The shape in the file."""
-    if isinstance(operand, np.ndarray | Moved | Inside):
+    if isinstance(operand, np.ndarray | Inside):
         return operand.shape
     return operand.type.shape if isinstance(operand, Value) else ()
 
@@ -121,10 +127,8 @@ def _element(call: Call, control: Control, x: Operand, axis: int, place: int) ->
 
 
 def _stacked(call: Call, control: Control, parts: list[Operand], axis: int) -> Operand:
-    """What the iterations gave along a new axis. Samples in front of it are `Moved`, as a Transpose moves them."""
+    """What the iterations gave along a new axis. Samples in axis 0 come behind it, as if by a Transpose."""
     call.require(len(parts) > 0, "NMC-I012", "it runs no iteration, so what it stacks has no elements")
-    if any(part is None or isinstance(part, Unknown) for part in parts):
-        raise DependsOnRefused
     arrays = [part for part in parts if isinstance(part, np.ndarray)]
     axis = call.axis(axis, len(_shape(parts[0])) + 1, "scan_output_axes")
     if len(arrays) == len(parts):
@@ -135,9 +139,7 @@ def _stacked(call: Call, control: Control, parts: list[Operand], axis: int) -> O
     place = 1 if in_front else axis
     longer = [_longer(call, control, part, place) for part in parts]
     joined = control.made(call, "Concat", longer, axis=place)
-    if not in_front or not isinstance(joined, Value):
-        return joined
-    return Moved(joined, 1, Origin(call.op, call.label.where, _SAMPLES))
+    return alone(joined, 1) if in_front and isinstance(joined, Value) else joined
 
 
 def _longer(call: Call, control: Control, part: Operand, axis: int) -> Operand:

@@ -33,7 +33,7 @@ class Made:
         return (found[0], found[1]) if len(found) == 2 else ("", "")
 
     def constant(self, name: str) -> str:
-        """The initializer or Constant node that the value is, seen through nodes that change its type alone; else ''."""
+        """The initializer or Constant node that the value is, seen through changes of its type; '' if it is none."""
         for _ in range(len(self._made) + 1):
             node = self._made.get(name)
             if name in self._tensors or (node is not None and node.op_type == "Constant"):

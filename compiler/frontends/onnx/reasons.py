@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 _SPIKES = "an unrolled spiking network has to be rolled up to be mapped, which nmc does not do from ONNX"
-_LIST_END = "end the network at the raw outputs and do this step on the host"
+_LIST_END = (
+    "end the network at its operand, onnx.utils.extract_model('net.onnx', 'cut.onnx', [inputs], [{operand!r}]): "
+    "`nmc evaluate` computes the class from the raw outputs"
+)
 
 _REASONS: dict[str, tuple[str, str]] = {
     "GridSample": ("interpolation has no counterpart", "use ConvTranspose, or resize the input on the host"),
@@ -21,7 +24,8 @@ _SAME: dict[str, str] = {
 }
 
 
-def reason(op: str) -> tuple[str, str]:
-    """(why, what to try) for an operator of the default domain that has no handler."""
+def reason(op: str, operand: str = "") -> tuple[str, str]:
+    """(why, what to try) for an operator of the default domain that has no handler, and reads this value first."""
     default = ("nmc has no import rule for it", "replace it in the model; docs/import.md lists what is imported")
-    return _REASONS.get(_SAME.get(op, op), default)
+    why, hint = _REASONS.get(_SAME.get(op, op), default)
+    return why, hint.format(operand=operand)

@@ -97,8 +97,9 @@ BOUNDS: dict[str, Bound] = (
     )
     | _bounds(
         _total,
-        "ArgMax ArgMin Concat CumSum DequantizeLinear Flatten GatherElements QuantizeLinear ReduceL2 ReduceMax ReduceMean ReduceMin "
-        "ReduceProd ReduceSum Reshape Size Slice Softmax Split Squeeze Transpose Trilu Unsqueeze",
+        "ArgMax ArgMin Concat CumSum DequantizeLinear Flatten GatherElements QuantizeLinear ReduceL2 ReduceMax "
+        "ReduceMean ReduceMin ReduceProd ReduceSum Reshape ScatterElements ScatterND Size Slice Softmax Split Squeeze "
+        "Transpose Trilu Unsqueeze",
     )
     | _bounds(_matmul, "MatMul Gemm")
     | {

@@ -10,8 +10,7 @@ import numpy as np
 from ....ir import Value
 from ....ir.ops import Activation, Add, Concat, Dense, Mask, MatMul, Mul, Softmax, Transpose
 from ...common.emit import Array, as_float32, is_float
-from ...common.problems import DependsOnRefused
-from ..call import Call, Unknown
+from ..call import Call
 
 _SAMPLES = "it holds another {role} for each sample"
 
@@ -19,8 +18,6 @@ _SAMPLES = "it holds another {role} for each sample"
 def _operand(call: Call, index: int, role: str) -> Value | None:
     """A computed operand or a constant that all samples share; None if it is absent or empty."""
     operand = call.operand(index)
-    if isinstance(operand, Unknown):
-        raise DependsOnRefused
     if isinstance(operand, np.ndarray):
         if not operand.size:
             return None
@@ -75,8 +72,6 @@ def _scores(call: Call, shape: tuple[int, ...], past: int) -> Scores:
     queries, keys = shape[2:]
     keep = _frontier(call, queries, keys, past, lengths[0] if lengths else None)
     mask = call.operand(3)
-    if isinstance(mask, Unknown):
-        raise DependsOnRefused
     if mask is None:
         return Scores(None, keep)
     width = mask.type.shape[-1] if isinstance(mask, Value) else mask.shape[-1]

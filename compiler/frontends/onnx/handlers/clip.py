@@ -11,7 +11,7 @@ from .elementwise import clip as clip_real
 
 def clip(call: Call) -> Result:
     """Clip of real numbers, or of codes."""
-    x = call.operand(0)
+    x = call.raw(0)
     return _clip_codes(call, x) if isinstance(x, Coded) else clip_real(call)
 
 

@@ -52,7 +52,8 @@ def _output_pads(call: Call, window: Window, sizes: Ints, extra: Ints) -> tuple[
     total = [(n - 1) * s + d * (k - 1) + 1 + e - w for n, k, s, d, e, w in numbers]
     longer = tuple(e + max(0, -t) for e, t in zip(extra, total, strict=True))
     halves = [(max(0, t) // 2, max(0, t) - max(0, t) // 2) for t in total]
-    return tuple(pair if window.auto == "SAME_UPPER" else pair[::-1] for pair in halves), longer
+    upper = window.auto == "SAME_UPPER"
+    return tuple((less, more) if upper else (more, less) for less, more in halves), longer
 
 
 def conv_transpose(call: Call) -> Value:

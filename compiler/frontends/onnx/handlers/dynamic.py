@@ -36,7 +36,7 @@ def dynamic_quantize_linear(call: Call) -> Sequence[Result]:
 
 
 def _input(call: Call, zero_point: int) -> Value:
-    x = call.operand(0)
+    x = call.raw(0)
     if not isinstance(x, Coded) or not x.codes.dynamic:
         why = "its input is not what DynamicQuantizeLinear gives"
         raise Refusal("NMC-I011", why, "quantize statically in QDQ form, or dynamically with onnxruntime")

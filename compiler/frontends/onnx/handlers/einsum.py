@@ -10,8 +10,7 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import MatMul, Mean, Mul, Transpose
-from ...common.problems import DependsOnRefused
-from ..call import Call, Unknown
+from ..call import Call
 
 _HINT = "write it with transposes and matmul"
 
@@ -121,9 +120,7 @@ def _product(call: Call, a: Term, b: Term, out: str) -> Value:
 
 
 def einsum(call: Call) -> Value:
-    operands = [call.operand(i) for i in range(len(call.operands))]
-    if any(isinstance(operand, Unknown) for operand in operands):
-        raise DependsOnRefused
+    operands = call.given()
     call.require(0 < len(operands) <= 2, "NMC-I011", f"it has {len(operands)} operands, 1 or 2 are imported", _HINT)
     values = [o if isinstance(o, Value) else call.weight(f"operand{i}", call.constant(i, "operand"))
               for i, o in enumerate(operands)]  # fmt: skip

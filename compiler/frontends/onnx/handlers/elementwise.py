@@ -9,8 +9,7 @@ import numpy as np
 from ....ir import Value
 from ....ir.ops import Add, BatchNorm, Clip, Divide, Function, Mask, Mul, Power, Relu
 from ...common.emit import Array, as_float32, is_float, is_mask
-from ...common.problems import DependsOnRefused
-from ..call import Call, Result, Unknown
+from ..call import Call, Result
 from ..tensors import FLOATS, type_name
 
 
@@ -49,8 +48,6 @@ def aligned(call: Call, x: Value, other: Value | Array) -> None:
 def _operands(call: Call) -> tuple[Value | Array, Value | Array]:
     """Both operands of a binary op, at least one of them a value."""
     a, b = call.operand(0), call.operand(1)
-    if isinstance(a, Unknown) or isinstance(b, Unknown):
-        raise DependsOnRefused
     if isinstance(a, Value):
         b = call.value(1) if b is None else b
         aligned(call, a, b)
@@ -187,8 +184,6 @@ def cast_like(call: Call) -> Result:
     """Computed values are floats, so a constant that becomes like one becomes a float."""
     call.ignore("saturate", "round_mode")
     x, like = call.operand(0), call.operand(1)
-    if isinstance(x, Unknown) or isinstance(like, Unknown):
-        raise DependsOnRefused
     to_float = isinstance(like, Value) or (isinstance(like, np.ndarray) and is_float(like))
     call.require(to_float, "NMC-I011", "it casts a computed value to an integer type")
     if not isinstance(x, np.ndarray):

@@ -8,8 +8,7 @@ import numpy as np
 
 from ....ir import Value
 from ....ir.ops import Activation, Add, Clip, Dense, MatMul, Mul, Relu, Transpose
-from ...common.problems import DependsOnRefused
-from ..call import Call, Unknown
+from ..call import Call
 from .conv import conv
 from .dense import gemm
 from .norm import parameter, scaled_norm
@@ -83,8 +82,6 @@ def fused_gemm(call: Call) -> Value:
 def _turned(call: Call, index: int, turn: bool, part: str) -> Value:
     """An operand of a product, with its last two axes exchanged if asked for."""
     operand = call.operand(index)
-    if isinstance(operand, Unknown):
-        raise DependsOnRefused
     if isinstance(operand, np.ndarray):
         call.require(operand.ndim >= 2, "NMC-I011", f"its operand {index + 1} has shape {list(operand.shape)}")
         return call.weight(part, operand.swapaxes(-1, -2) if turn else operand)

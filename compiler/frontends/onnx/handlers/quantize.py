@@ -74,7 +74,7 @@ def quantized(call: Call, x: Value, codes: Codes) -> Coded:
 
 def real(call: Call, index: int, codes: Codes) -> Value:
     """The real numbers that a computed operand of codes stands for."""
-    operand = call.operand(index)
+    operand = call.raw(index)
     if not isinstance(operand, Coded):
         name = call.value(index).name
         raise Refusal("NMC-I011", f"%{name} are no codes of a quantizer of the model", "put QuantizeLinear in front")

@@ -58,7 +58,7 @@ def quantize_linear(call: Call) -> Result:
 
 def dequantize_linear(call: Call) -> Value:
     """Codes are kept as what they stand for, so this does nothing. A graph input of whole numbers becomes real."""
-    given = call.operand(0)
+    given = call.raw(0)
     x = given.value if isinstance(given, Coded) else call.value()
     to = call.integer("output_dtype", TensorProto.FLOAT)
     call.require(to == TensorProto.FLOAT, "NMC-I011", f"it dequantizes to {type_name(to)}")
@@ -150,7 +150,7 @@ def qgemm(call: Call) -> Result:
 def _operand(call: Call, index: int) -> Value | Array:
     """An operand with its scale and zero point behind it: what it stands for."""
     codes = per_tensor(call, given_codes(call, index + 1, index + 2, "an operand"), "an operand")
-    found = call.operand(index)
+    found = call.raw(index)
     return dequantized(call, found, codes) if isinstance(found, np.ndarray) else real(call, index, codes)
 
 

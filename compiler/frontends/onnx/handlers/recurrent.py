@@ -1,4 +1,7 @@
-"""LSTM, GRU and RNN. In the file time comes first (layout 0), so operands and results have their samples elsewhere."""
+"""LSTM, GRU and RNN, in layout 1, where samples are axis 0 of operands and results.
+
+Most files have layout 0, where time is: `shifts` turns a node whose samples were moved to axis 1 into one of layout 1.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,8 @@ from ....ir.ops import Concat, Gru, Lstm, Recurrent, Reshape, Rnn
 from ...common.emit import Array
 from ...common.moves import cut
 from ..call import Call
-from ..samples import Moved, SamplesMoved
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
-Result = Value | Moved
 
 
 class Layer:
@@ -28,7 +29,7 @@ class Layer:
         self.reversed = DIRECTIONS[name]
         self.batch_first = call.opset >= 14 and call.flag("layout")
         self._check_attributes(activations)
-        self.x, self.moved = self._input()
+        self.x = self._input()
         self.weight, self.rows = (self._matrix(i, role) for i, role in ((1, "weight W"), (2, "weight R")))
         self.units = self.rows.shape[-1]
         self.bias = self._bias(gates)
@@ -53,19 +54,14 @@ class Layer:
         self.call.require(known, "NMC-I011", f"activations are {', '.join(self.activations)}")
         return self.activations[:size]
 
-    def _input(self) -> tuple[Value, Moved | None]:
+    def _input(self) -> Value:
         """The input with samples in front, its axes called N, T, C."""
-        call = self.call
-        operand = call.operand(0)
-        moved = operand if isinstance(operand, Moved) else None
-        x = call.value() if moved is None else moved.value
+        call, x = self.call, self.call.value()
         call.require(x.type.rank == 3, "NMC-I012", f"its input {x.type} has not three axes")
         why = "its time is axis 0, where samples are, and its samples are axis 1"
         hint = "give the network its input as (samples, time, features): batch_first=True, or transpose it first"
-        call.require(self.batch_first or moved is not None, "NMC-I015", why, hint)
-        if moved is not None and (self.batch_first or moved.axis != 1):
-            raise SamplesMoved(moved)
-        return (x if x.type.axes == "NTC" else call.emit(Reshape(x.type.shape, "NTC"), x, part="input")), moved
+        call.require(self.batch_first, "NMC-I015", why, hint)
+        return x if x.type.axes == "NTC" else call.emit(Reshape(x.type.shape, "NTC"), x, part="input")
 
     def _matrix(self, index: int, role: str) -> Array:
         array = self.call.constant(index, role)
@@ -115,26 +111,24 @@ class Layer:
             found.append(call.emit(replace(op, reverse=reverse), self.x, *constants, part=f"frames{side}{part}"))
         return found
 
-    def frames(self, sides: Sequence[Value]) -> Result:
-        """Y: time, directions, samples, units in the file."""
+    def frames(self, sides: Sequence[Value]) -> Value:
+        """Y: samples, time, directions, units."""
         shape = (1, self.x.type.shape[1], 1, self.units)
         parts = [self.call.emit(Reshape(shape, "NT_C"), y, part="directions") for y in sides]
-        y = parts[0] if len(parts) == 1 else self.call.emit(Concat(2), *parts)
-        return y if self.moved is None else self.moved.after(y, 2)
+        return parts[0] if len(parts) == 1 else self.call.emit(Concat(2), *parts)
 
-    def last(self, sides: Sequence[Value], part: str) -> Result:
-        """Y_h or Y_c, the state after the last frame: directions, samples, units in the file."""
+    def last(self, sides: Sequence[Value], part: str) -> Value:
+        """Y_h or Y_c, the state after the last frame: samples, directions, units."""
         call, found = self.call, []
         for y, reverse in zip(sides, self.reversed, strict=True):
             size = y.type.shape[1]
             at = 0 if reverse else size - 1
             end = cut(call, y, [(0, 1, 1), (at, at + 1, 1), (0, self.units, 1)], f"{part}.frame")
             found.append(call.emit(Reshape((1, 1, self.units), "N_C"), end, part=f"{part}.state"))
-        y = found[0] if len(found) == 1 else call.emit(Concat(1), *found, part=part)
-        return y if self.moved is None else self.moved.after(y, 1)
+        return found[0] if len(found) == 1 else call.emit(Concat(1), *found, part=part)
 
 
-def _results(layer: Layer, sides: list[Value], cells: list[Value] | None = None) -> list[Result]:
+def _results(layer: Layer, sides: list[Value], cells: list[Value] | None = None) -> list[Value]:
     """As many results as are used."""
     found = [layer.frames(sides)]
     if layer.call.results_used() > 1:
@@ -144,20 +138,20 @@ def _results(layer: Layer, sides: list[Value], cells: list[Value] | None = None)
     return found
 
 
-def rnn(call: Call) -> list[Result]:
+def rnn(call: Call) -> list[Value]:
     layer = Layer(call, 1, ("tanh",))
     (activation,) = layer.expect_activations(("tanh",), ("relu",))
     return _results(layer, layer.applied(Rnn(activation=activation), layer.before(5, "initial_h")))
 
 
-def gru(call: Call) -> list[Result]:
+def gru(call: Call) -> list[Value]:
     layer = Layer(call, 3, ("sigmoid", "tanh"))
     layer.expect_activations(("sigmoid", "tanh"))
     op = Gru(reset_after=call.flag("linear_before_reset"))
     return _results(layer, layer.applied(op, layer.before(5, "initial_h")))
 
 
-def lstm(call: Call) -> list[Result]:
+def lstm(call: Call) -> list[Value]:
     layer = Layer(call, 4, ("sigmoid", "tanh", "tanh"))
     layer.expect_activations(("sigmoid", "tanh", "tanh"))
     call.require(not call.flag("input_forget"), "NMC-I011", "input_forget couples two of its gates")

@@ -152,7 +152,7 @@ def resize(call: Call) -> Value:
     call.require(call.opset >= 10, "NMC-I011", f"there is no Resize in opset {call.opset}")
     if call.opset < 11:
         return _resized(call, *_SIMPLE)
-    call.operand(1)  # roi, for tf_crop_and_resize only
+    call.raw(1)  # roi, for tf_crop_and_resize only
     call.ignore("extrapolation_value")  # the same
     if call.opset >= 18:
         call.ignore("keep_aspect_ratio_policy")  # of sizes alone, where it is read

@@ -7,17 +7,13 @@ import numpy as np
 from ....ir import Value
 from ....ir.ops import Add, Clip, Mask, Maximum, Minimum, Mul
 from ...common.emit import Array, as_float32, is_float
-from ...common.problems import DependsOnRefused
-from ..call import Call, Unknown
+from ..call import Call
 from .elementwise import aligned, factor
 
 
 def _known(call: Call) -> list[Value | Array]:
-    """All operands; DependsOnRefused if one of them is unknown."""
-    operands = [call.operand(i) for i in range(len(call.operands))]
-    if any(isinstance(operand, Unknown) for operand in operands):
-        raise DependsOnRefused
-    return [operand for operand in operands if isinstance(operand, Value | np.ndarray)]
+    """All operands that are there."""
+    return [operand for operand in call.given() if operand is not None]
 
 
 def _total(call: Call, role: str) -> tuple[Value, int]:

@@ -9,10 +9,7 @@ import numpy as np
 from ....ir import Value
 from ....ir.ops import Concat, Pad, Slice, Transpose
 from ...common.moves import MAX_LENGTH, MAX_PIECES, picked, reshaped, runs_of
-from ...common.problems import DependsOnRefused
-from ..aside import transposed
-from ..call import Call, Unknown
-from ..samples import Moved
+from ..call import Call
 from .window import pairs
 
 
@@ -20,8 +17,7 @@ def flatten(call: Call) -> Value:
     axis = call.integer("axis", 1)
     x = call.value()
     split = axis if axis == x.type.rank else call.axis(axis, x.type.rank)
-    several = call.model.open_batch or bool(call.model.batches)
-    call.require(split > 0 or not several, "NMC-I015", "axis 0 joins all samples", "use x.flatten(1)")
+    call.require(split > 0 or not call.model.several, "NMC-I015", "axis 0 joins all samples", "use x.flatten(1)")
     return reshaped(call, x, (math.prod(x.type.shape[:split]), math.prod(x.type.shape[split:])))
 
 
@@ -79,13 +75,10 @@ def unsqueeze(call: Call) -> Value:
     return call.reshape(x, shape, "".join("_" if i in new else next(letters) for i in range(rank)))
 
 
-def transpose(call: Call) -> Value | Moved:
-    given = call.integers("perm")
-    x = call.value()
+def transpose(call: Call) -> Value:
+    """A Transpose that leaves the samples in front (`shifts.leaves_front` has the others)."""
+    given, x = call.integers("perm"), call.value()
     perm = tuple(reversed(range(x.type.rank))) if given is None else given
-    call.require(sorted(perm) == list(range(x.type.rank)), "NMC-I012", f"perm {list(perm)} for an input {x.type}")
-    if perm[0] != 0:
-        return transposed(call, x, perm)
     return x if perm == tuple(range(x.type.rank)) else call.emit(Transpose(perm), x)
 
 
@@ -141,9 +134,7 @@ def pad(call: Call) -> Value:
 def concat(call: Call) -> Value:
     """Constants among the operands (zeros in front of a clip, for example) get the axes of the computed ones."""
     axis = call.required_integer("axis")
-    operands = [call.operand(i) for i in range(len(call.operands))]
-    if any(isinstance(operand, Unknown) for operand in operands):
-        raise DependsOnRefused
+    operands = call.given()
     x = next((operand for operand in operands if isinstance(operand, Value)), None) or call.value()
     dim = call.axis(axis, x.type.rank)
     call.require(dim != 0, "NMC-I015", "it joins samples along axis 0")

@@ -8,7 +8,7 @@ from ....ir import Value
 from ...common.moves import cut, picked, runs_of, whole
 from ..call import Call, Result
 
-_ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
+ENDLESS = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
 _SAMPLES = "it selects samples along axis 0"
 
 
@@ -33,7 +33,7 @@ def slice_(call: Call) -> Value:
         axis %= x.type.rank
         first, stop, _ = slice(start, end, step).indices(x.type.shape[axis])
         if axis == 0:
-            longest = max(call.model.batches, default=_ENDLESS if call.model.open_batch else 1)
+            longest = max(call.model.batches, default=ENDLESS if call.model.open_batch else 1)
             everything = (first, stop) == (0, 1) and end >= longest
             call.require(everything, "NMC-I015", _SAMPLES)
             continue

@@ -1,4 +1,4 @@
-"""Softmax, norms, attention and functions: operations that a host runs."""
+"""Softmax, norms and functions: operations that a host runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ....ir import Value
-from ....ir.ops import Add, Function, Mask, MatMul, Maximum, Mean, Minimum, Mul, Normalize, Op, Relu, Softmax, Transpose
-from ...common.emit import Array, is_mask
+from ....ir.ops import Add, Function, Maximum, Mean, Minimum, Mul, Normalize, Op, Relu, Softmax
+from ...common.emit import Array
 from ..call import Call
 from .arithmetic import both
 
@@ -194,46 +194,3 @@ def aten_instance_norm(
     cudnn_enabled: bool,
 ) -> Value:
     return instance_norm(call, input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
-
-
-def _masked(call: Call, scores: Value, mask: Array) -> Value:
-    """Scores plus a mask, or hidden where a mask of bools is False."""
-    call.require(mask.ndim < 4 or len(mask) == 1, "NMC-I015", "its mask holds another one for each sample")
-    keep = mask if mask.dtype == np.bool_ else ~np.isneginf(mask)
-    seen = bool(keep.any(axis=-1).all())
-    call.require(seen, "NMC-I011", "a row of its mask hides everything, which gives NaN")
-    if mask.dtype != np.bool_:
-        finite = np.where(keep, mask, 0) if is_mask(mask) else mask
-        scores = call.emit(Add(), scores, call.weight("mask", finite.astype(np.float32)), part="biased")
-    if keep.all():
-        return scores
-    return call.emit(Mask(-math.inf), scores, call.weight("keep", keep.astype(np.float32)), part="masked")
-
-
-def attention(
-    call: Call,
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Value:
-    """softmax(scale · Q·Kᵀ + mask) · V."""
-    q, k, v = (call.value(x, role) for x, role in ((query, "query"), (key, "key"), (value, "value")))
-    rank = q.type.rank
-    fits = rank >= 3 and rank == k.type.rank == v.type.rank
-    call.require(fits, "NMC-I012", f"its query, key and value are {q.type}, {k.type} and {v.type}")
-    call.require(not enable_gqa, "NMC-I011", "enable_gqa shares heads", "repeat the keys and values")
-    call.require(dropout_p == 0, "NMC-I011", f"its dropout_p is {dropout_p}", "call model.eval()")
-    factor = 1 / math.sqrt(q.type.shape[-1]) if scale is None else call.number(scale, "scale")
-    scaled = call.emit(Mul(), q, call.weight("scale", np.array(factor, np.float32)), part="scaled")
-    turned = call.emit(Transpose((*range(rank - 2), rank - 1, rank - 2)), k, part="turned")
-    scores = call.emit(MatMul(), scaled, turned, part="scores")
-    if is_causal:
-        scores = _masked(call, scores, np.tri(q.type.shape[-2], k.type.shape[-2], dtype=np.bool_))
-    if attn_mask is not None:
-        scores = _masked(call, scores, call.constant(attn_mask, "mask"))
-    return call.emit(MatMul(), call.emit(Softmax(rank - 1), scores, part="softmax"), v)

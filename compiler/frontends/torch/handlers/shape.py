@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from ....ir import Value
 from ....ir.ops import Concat, Pad, Transpose
 from ...common.moves import cut, repeated, reshaped
 from ...common.problems import Refusal
 from ..call import Call, Ints, to_array
+from .slices import unbind
+
+Moved = Value | tuple[Value, ...]
+_UNBIND = (torch.unbind, "unbind", torch.ops.aten.unbind.int)
+_SELECT = (torch.select, "select", torch.ops.aten.select.int)
 
 
 def listed(items: tuple[Any, ...]) -> Any:
@@ -55,19 +61,45 @@ def unsqueeze(call: Call, input: Any, dim: int) -> Value:
     return call.reshape(x, (*shape[:at], 1, *shape[at:]), f"{letters[:at]}_{letters[at:]}")
 
 
-def permuted(call: Call, x: Value, perm: Ints) -> Value:
-    """x with axis perm[i] as axis i."""
+def _is_taken_apart(node: fx.Node) -> bool:
+    """Does everything that reads the tensor take single elements along its axis 0?"""
+    for user in node.users:
+        rest = [*user.args[1:], *user.kwargs.values()]
+        unbound = user.target in _UNBIND and rest in ([], [0])
+        selected = user.target in _SELECT and len(rest) == 2 and rest[0] == 0
+        item = user.target is operator.getitem and isinstance(rest[0], int)
+        if user.args[:1] != (node,) or not (unbound or selected or item):
+            return False
+    return True
+
+
+def _elements(call: Call, x: Value, perm: Ints) -> tuple[Value, ...]:
+    """The elements along axis 0 of a permutation that has the samples in axis 1."""
+    axis, *others = perm
+    rest = [d - (d > axis) for d in others]
+    found = []
+    for i, part in enumerate(unbind(call, x, axis), 1):
+        moved = rest != sorted(rest)
+        found.append(call.emit(Transpose(tuple(rest)), part, part=f"{i}.moved") if moved else part)
+    return tuple(found)
+
+
+def permuted(call: Call, x: Value, perm: Ints) -> Moved:
+    """x with axis perm[i] as axis i. Queries, keys and values of one tensor come apart in front of the samples: they
+    are values of their own then."""
     call.require(sorted(perm) == list(range(x.type.rank)), "NMC-I012", f"axes {list(perm)} for an input {x.type}")
+    if perm[1:2] == (0,) and _is_taken_apart(call.node):
+        return _elements(call, x, perm)
     call.require(perm[0] == 0, "NMC-I015", f"{list(perm)} moves axis 0", "keep the batch axis in front")
     return x if perm == tuple(range(x.type.rank)) else call.emit(Transpose(perm), x)
 
 
-def permute(call: Call, input: Any, *dims: Any) -> Value:
+def permute(call: Call, input: Any, *dims: Any) -> Moved:
     x = call.value(input)
     return permuted(call, x, tuple(call.axis(d, x.type.rank) for d in call.integers(listed(dims), "dims")))
 
 
-def transpose(call: Call, input: Any, dim0: int, dim1: int) -> Value:
+def transpose(call: Call, input: Any, dim0: int, dim1: int) -> Moved:
     x = call.value(input)
     perm = list(range(x.type.rank))
     a, b = (call.axis(call.integer(d, "dim"), x.type.rank) for d in (dim0, dim1))
@@ -75,7 +107,7 @@ def transpose(call: Call, input: Any, dim0: int, dim1: int) -> Value:
     return permuted(call, x, tuple(perm))
 
 
-def movedim(call: Call, input: Any, source: Any, destination: Any) -> Value:
+def movedim(call: Call, input: Any, source: Any, destination: Any) -> Moved:
     x = call.value(input)
     rank = x.type.rank
     sources = [call.axis(d, rank) for d in call.integers(source, "source")]
@@ -85,18 +117,18 @@ def movedim(call: Call, input: Any, source: Any, destination: Any) -> Value:
     return permuted(call, x, tuple(moved[i] if i in moved else next(rest) for i in range(rank)))
 
 
-def turned(call: Call, input: Any) -> Value:
+def turned(call: Call, input: Any) -> Moved:
     """`x.t()` and `x.T`, the axes in reverse order: samples are axis 0 only in a tensor of rank 1."""
     x = call.value(input)
     return permuted(call, x, tuple(reversed(range(x.type.rank))))
 
 
-def last_swapped(call: Call, input: Any) -> Value:
+def last_swapped(call: Call, input: Any) -> Moved:
     """`x.mT`."""
     return transpose(call, input, -2, -1)
 
 
-def attribute(call: Call, input: Any, name: str) -> Value:
+def attribute(call: Call, input: Any, name: str) -> Moved:
     """An attribute that is a tensor: `x.T` or `x.mT`."""
     call.require(name in ("T", "mT"), "NMC-I010", f"nmc has no import rule for the attribute {name!r}")
     return (last_swapped if name == "mT" else turned)(call, input)

@@ -117,7 +117,7 @@ def narrow(call: Call, input: Any, dim: int, start: int, length: int) -> Value:
 
 
 def select(call: Call, input: Any, dim: int, index: int) -> Value:
-    if isinstance(input, tuple) and dim == 0:  # states of recurrent layers, one value each
+    if isinstance(input, tuple) and dim == 0:  # one value each: states of recurrent layers, elements of a permutation
         return getitem(call, input, index)
     x = call.value(input)
     return one(call, x, _dim(call, x, dim), call.integer(index, "index"))
@@ -160,6 +160,8 @@ def split(call: Call, input: Any, split_size_or_sections: Any, dim: int = 0) -> 
 
 def unbind(call: Call, input: Any, dim: int = 0) -> list[Value]:
     """One value for each element of an axis, which is dropped."""
+    if isinstance(input, tuple) and dim == 0:
+        return list(input)
     x = call.value(input)
     axis = _dim(call, x, dim)
     shape, letters = x.type.shape, x.type.axes
