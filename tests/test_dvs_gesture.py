@@ -16,8 +16,8 @@ sys.path.append(str(FOLDER))  # last: other examples have a recordings.py too
 
 from dvs_gesture import network, recordings, synthetic  # noqa: E402
 
-import aedat  # noqa: E402
-from aedat import AedatError, Events, read_events  # noqa: E402
+from nmc.runtime import aedat  # noqa: E402
+from nmc.runtime.aedat import AedatError, Events, read_events  # noqa: E402
 
 HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 0: DVS128\r\n#Start-Time: 2017-01-01 00:00:00\r\n#!END-HEADER\r\n"
 PACKETS = (

@@ -23,7 +23,7 @@ sys.path.append(str(FOLDER))  # last: other examples have a train.py too
 
 from dvs_gesture import network, recordings, synthetic  # noqa: E402
 
-from aedat import PACKET, Events  # noqa: E402
+from nmc.runtime.aedat import PACKET, Events  # noqa: E402
 
 SHAPE = {"events": (network.STEPS, 1, 2, network.SIZE, network.SIZE)}
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..common import Output, nmc_command
 from ..nir import nir_options, take_nir, write_network
 from .compile import parse_shapes
+
+if TYPE_CHECKING:
+    from ...runtime.program.hybrid import HybridProgram
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "akida-json": Format("akida", ".akida.json", "backends.akida.export", "write_json", ("akida_version",)),
+    "onnx": Format("akida", ".onnx", "backends.akida.export.onnx_stream", "write_onnx"),
     "hs-api": Format("cri", ".hs_api", "backends.cri.export", "write_hs_api"),
     "hbm": Format(
         "cri", ".hbm", "backends.cri.image", "write_image", ("packets", "natural_order", "avoid_defect_rows")
@@ -41,7 +47,7 @@ NETWORK_FORMAT = "nir"
 @click.argument("program", metavar="PROGRAM|MODEL", type=click.Path(path_type=Path))
 @click.option("--format", "name", required=True, type=click.Choice([*FORMATS, NETWORK_FORMAT]), help="What to write.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json, .hs_api, .hbm or .nir."
+    "-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json, .onnx, .hs_api, …"
 )
 @click.option("--akida-version", metavar="M.m.p", help="Version of the vendor's tools it is for; default 2.19.0.")
 @click.option("--packets", is_flag=True, help="Memory image: write packets.txt even if it gets large.")
@@ -65,6 +71,10 @@ def command(
 ) -> None:
     """Write PROGRAM in a format that its target's vendor reads, or the spiking network MODEL as a NIR file.
 
+    onnx: an Akida program as a model of one frame, which onnxruntime runs with the program's integers.
+
+    A program with host segments becomes a folder (./<program>.segments) with a file for each segment, ONNX for the
+    host's.
     MODEL is what `nmc compile` takes. --dt is then the timestep, in seconds, that the file is written for.
     """
     nir = take_nir(options)
@@ -80,6 +90,7 @@ def command(
         return
     from ...compiler.diagnostics import usage
     from ...runtime import load
+    from ...runtime.program.hybrid import HybridProgram
 
     chosen, found = FORMATS[name], load(program)
     if found.target != chosen.target:
@@ -90,8 +101,30 @@ def command(
     write = getattr(import_module(f"...{chosen.module}", __package__), chosen.function)
     asked = {option: value for option, value in given.items() if value is not None}
     _refuse(name, sorted(asked.keys() - set(chosen.options)))
-    paths: tuple[Path, ...] = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **asked)
+    paths: tuple[Path, ...]
+    if isinstance(found, HybridProgram):
+        paths = _segments(found, output or Path(f"{program.stem}.segments"), chosen.suffix, partial(write, **asked))
+    else:
+        paths = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **asked)
     _show(out, {"format": name, "target": found.target}, paths)
+
+
+def _segments(program: HybridProgram, folder: Path, suffix: str, write: Callable[..., Any]) -> tuple[Path, ...]:
+    """Write every segment into a folder: of the device in the format, of the host as ONNX."""
+    from ...runtime.program.atomic import atomic_write, make_folder, together
+    from ...runtime.program.hybrid import HostSegment
+
+    make_folder(folder, parents=True)
+    paths: list[Path] = []
+    with together():
+        for segment in program.segments:
+            if isinstance(segment, HostSegment):
+                path = folder / f"{segment.name}.onnx"
+                atomic_write(path, lambda file, data=segment.model: file.write(data.tobytes()))
+                paths.append(path)
+            else:
+                paths += write(segment.program, folder / f"{segment.name}{suffix}")
+    return tuple(paths)
 
 
 def _refuse(name: str, options: list[str]) -> None:

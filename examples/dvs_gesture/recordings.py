@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aedat import Events, read_events
+from nmc.runtime.aedat import Events, read_events
 
 Split = Literal["train", "test"]
 Frames = NDArray[np.float32]

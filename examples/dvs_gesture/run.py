@@ -17,11 +17,11 @@ import numpy as np
 import network
 import recordings
 import synthetic
-from aedat import AedatError
 from nmc.compiler import compile_model
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends.torch.weights import load_weights
 from nmc.runtime import Session
+from nmc.runtime.aedat import AedatError
 from train import spike_counts
 
 NETWORKS = ("narrow", "dvs_gesture", "dvs_gesture_3x3")

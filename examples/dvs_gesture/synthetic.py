@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aedat import Events
+from nmc.runtime.aedat import Events
 from recordings import CLASSES, SENSOR, Frames, binary_frames
 
 Track = NDArray[np.float64]
