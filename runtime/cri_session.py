@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ from .program.cri_check import validate
 from .program.diagnostics import bad_file
 from .program.retime import retime
 from .recording import Recording, traced_populations, traced_shape
-from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine
+from .result import BATCH_ENTRIES, MAX_BATCH, Result, in_batches, named_engine, take_results
 
 
 class CriSession:
@@ -77,6 +78,7 @@ class CriSession:
         arrays = check_inputs(program.inputs, inputs)
         samples = len(next(iter(arrays.values()))) if arrays else 1
         size = batch_size(program) if batch is None else batch
+        _take_results(program, samples, trace, size)
         run = _Run(program, samples, trace)
         run.result.counters.update(self._noted)
         for low, count, part in in_batches(arrays, samples, size, progress):
@@ -167,6 +169,12 @@ def timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> C
         return program  # a name is wrong or a list uneven: check_inputs says it
     lengths = {shape[1] if len(shape) > 1 else 0 for shape in shapes}
     return retime(program, lengths.pop()) if len(lengths) == 1 and lengths != {0} else program
+
+
+def _take_results(program: CriProgram, samples: int, trace: bool, size: int) -> None:
+    kept = [prod(traced_shape(program, p)) for p in traced_populations(program)] + [p.size for p in program.populations]
+    widest = max(len(program.neuron_model), program.axons.sources)
+    take_results(samples, [prod(r.shape) for r in program.readouts], kept if trace else (), min(size, samples) * widest)
 
 
 def batch_size(program: CriProgram) -> int:

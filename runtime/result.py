@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arith import Ints
+from .program.budget import take_memory
 from .program.diagnostics import usage
 
 Engine = TypeVar("Engine")
 
 # Samples that run together are limited so that an array with one int64 per element (neuron, or activation of the
-# widest layer) and sample takes at most 16 MiB; a timestep or frame needs about ten such arrays.
+# widest layer) and sample takes at most 16 MiB; a timestep or frame needs about WORK_ARRAYS such arrays.
+WORK_ARRAYS = 10
 BATCH_ENTRIES = 1 << 21
 MAX_BATCH = 256
 
@@ -40,6 +42,16 @@ class Result:
     trace: dict[str, Ints] = field(default_factory=dict)
     potentials: dict[str, Ints] = field(default_factory=dict)
     edges: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def take_results(samples: int, outputs: Iterable[int], kept: Iterable[int], work: int) -> None:
+    """Call before the arrays of a result are made. NmcError NMC-R050 (limit) if they would be too large.
+
+    outputs, kept  elements of one sample of each output (float32 and int64) and of each traced array (int64)
+    work           elements of the widest array of samples that run together, of which a step needs WORK_ARRAYS
+    """
+    needed = samples * (12 * sum(outputs) + 8 * sum(kept)) + 8 * WORK_ARRAYS * work
+    take_memory(needed, f"a run of {samples:,} samples")
 
 
 def named_engine(engines: Mapping[str, Engine], name: str) -> Engine:

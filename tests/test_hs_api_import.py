@@ -235,7 +235,7 @@ def test_arrays(tmp_path: Path, change: dict[str, Any], codes: list[str]) -> Non
 def test_objects_and_damage_in_arrays(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     np.savez(path, **{**ARRAYS, "outputs": np.array([{}], object)})  # type: ignore[arg-type]
-    assert "Object arrays" in refused(lambda: read_hs_api(path))[0][1]
+    assert "Python objects" in refused(lambda: read_hs_api(path))[0][1]
     whole = path.read_bytes()
     for cut in (0, 10, len(whole) // 2, len(whole) - 3):
         path.write_bytes(whole[:cut])

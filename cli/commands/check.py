@@ -12,6 +12,7 @@ import click
 from ...runtime.program.diagnostics import Exit, NmcError
 from ..common import Output, nmc_command, print_table
 from ..nir import nir_options, take_nir
+from ..states import parse_states, state_option
 from .compile import parse_shapes
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ Facts = dict[str, Any]
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
+@click.option("--host-fallback", is_flag=True, help="akida: as if compiled so; list what the host would do, and why.")
+@state_option
 @nir_options
 def command(
     out: Output,
@@ -44,6 +47,8 @@ def command(
     input_shape: tuple[str, ...],
     state_dict: Path | None,
     profile: str | None,
+    host_fallback: bool,
+    state: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Show what keeps MODEL from running on a target; write nothing.
@@ -53,12 +58,13 @@ def command(
     5: it exceeds a limit.
     """
     from ...compiler.target import DeviceTarget, find_target
+    from ..views.hybrid import segment_facts
 
     nir = take_nir(options)
     program: Program | None = None
     if model.suffix == ".nmc":
-        if input_shape or state_dict or profile or nir:
-            raise click.UsageError(f"{model} is a program: it has its shapes, its weights and its profile")
+        if input_shape or state_dict or profile or host_fallback or state or nir:
+            raise click.UsageError(f"{model} is a program: its shapes, weights, its profile and segments are in it")
         program, target = _program(model, target)
     elif target is None:
         raise click.UsageError("Missing option '--target'.")
@@ -68,7 +74,9 @@ def command(
     done: Compilation | None = None
     try:
         if program is None:
-            done, program = _compile(model, target, input_shape, state_dict, profile, nir)
+            asked = {"profile": profile, "host_fallback": host_fallback or None}
+            done, program = _compile(model, target, input_shape, state_dict, asked, nir, parse_states(state))
+        facts |= segment_facts(program)
         if isinstance(backend, DeviceTarget) and (found := backend.lint(program, facts["device"])):
             raise NmcError(found, Exit.LIMIT)
     except NmcError as error:
@@ -108,17 +116,18 @@ def _compile(
     target: str,
     input_shape: tuple[str, ...],
     state_dict: Path | None,
-    profile: str | None,
+    asked: Facts,
     nir: NirOptions | None,
+    states: dict[str, str],
 ) -> tuple[Compilation, Program]:
     """The model compiled with noise for calibration: whether a program fits rarely depends on its ranges."""
     from ...compiler import compile_verbose
     from ...compiler.calibration import synthetic_samples
     from ...compiler.frontends import import_model
 
-    imported = import_model(model, parse_shapes(input_shape), state_dict, nir)
+    imported = import_model(model, parse_shapes(input_shape), state_dict, nir, states)
     samples = None if imported.graph.stepped else synthetic_samples(imported.graph)[0]
-    options: dict[str, Any] = {} if profile is None else {"profile": profile}
+    options = {name: value for name, value in asked.items() if value is not None}
     done = compile_verbose(imported.graph, target, calibration=samples, **options)
     return replace(done, warnings=(*imported.notes, *done.warnings)), done.program
 
@@ -126,11 +135,13 @@ def _compile(
 def _refuse(out: Output, model: Path, error: NmcError, facts: Facts) -> NoReturn:
     """Show every problem and exit: layers that exceed limits as a table, anything else as diagnostics."""
     from ...compiler.target import LayerDiagnostic
+    from ..views.hybrid import show_segments
 
     problems = error.diagnostics
     rows = [problem.row for problem in problems if isinstance(problem, LayerDiagnostic)]
 
     def show() -> None:
+        show_segments(facts)
         click.echo(f"{model}: limits of device {facts['device']} exceeded: {len(rows)}")
         print_table("", list(rows[0]), [list(row.values()) for row in rows])
         for hint in dict.fromkeys(problem.hint for problem in problems):
@@ -149,6 +160,7 @@ def _refuse(out: Output, model: Path, error: NmcError, facts: Facts) -> NoReturn
 def _accept(out: Output, model: Path, program: Program, done: Compilation | None, facts: Facts) -> None:
     """Show what the program is, and what the compiler had to say on the way."""
     from ..views import counts, view_of
+    from ..views.hybrid import show_segments
 
     summary = view_of(program).summary()
     warnings = list(done.warnings) if done else []
@@ -158,6 +170,7 @@ def _accept(out: Output, model: Path, program: Program, done: Compilation | None
         profile = f" (profile {summary['profile']})" if "profile" in summary else ""
         verb = "compiles for" if done else "is a program for"
         click.echo(f"{model}: {verb} {facts['target']}{profile}: {counts(summary)}")
+        show_segments(facts)
         if facts["device"]:
             click.echo(f"fits device {facts['device']}, as far as its limits are published")
         if declined:

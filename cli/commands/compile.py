@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from ..common import Output, nmc_command, progress_bar
+from ..limits import limit_options
 from ..nir import nir_options, take_nir
+from ..states import parse_states, state_option
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -51,7 +53,11 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 @click.option("--leak", help="cri, spiking networks: nearest (warn where a leak is not exact) or exact (refuse it).")
 @click.option("--activation-bits", type=int, help="akida: 8 or 4.")
 @click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps) or off.")
+@click.option(
+    "--host-fallback", is_flag=True, default=None, help="akida: let the host do what the device cannot, in segments."
+)
 @click.option("--bias-correction", help="akida: auto (biases make up for mean errors) or off.")
+@state_option
 @nir_options
 @click.option("--passes", help="A pipeline instead of the target's own, e.g. 'canonicalize,fold-batch-norm,…'.")
 @click.option("--verify-each", is_flag=True, help="Compare the network's numbers before and after each pass.")
@@ -59,6 +65,7 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     "--dump-ir", type=click.Path(path_type=Path, file_okay=False), help="Write the graph after each pass here."
 )
 @click.option("--print-after", metavar="PASS", help="Print the graph after this pass (or 'all').")
+@limit_options
 def command(
     out: Output,
     model: Path,
@@ -66,6 +73,7 @@ def command(
     output: Path | None,
     input_shape: tuple[str, ...],
     state_dict: Path | None,
+    state: tuple[str, ...],
     calibration: Path | None,
     passes: str | None,
     verify_each: bool,
@@ -84,6 +92,7 @@ def command(
     from ...runtime.data import read_arrays
     from ...runtime.program import save
     from ..views import counts, view_of
+    from ..views.hybrid import segment_facts
 
     shapes = parse_shapes(input_shape)
     start = time.perf_counter()
@@ -98,6 +107,7 @@ def command(
             input_shapes=shapes,
             state_dict=state_dict,
             nir=nir,
+            states=parse_states(state),
             calibration=samples,
             passes=passes,
             manager=manager,
@@ -108,7 +118,7 @@ def command(
     save(result.program, path)
     seconds = time.perf_counter() - start
     out.warn(result.warnings)
-    facts = view_of(result.program).summary()
+    facts, segments = view_of(result.program).summary(), segment_facts(result.program)
 
     def show() -> None:
         if verify_each:
@@ -116,6 +126,8 @@ def command(
                 click.echo(f"{record.name}: outputs changed by {record.change:.2e} of their largest value")
         profile = f" (profile {facts['profile']})" if "profile" in facts else ""
         click.echo(f"{path}: {facts['target']}{profile}, {counts(facts)}, compiled in {seconds:.2f} s")
+        if segments:
+            click.echo(view_of(result.program).notes()[0])
 
     passes_done = [
         {"pass": r.name, "rewrites": r.rewrites, "seconds": r.seconds, "nodes": r.nodes, "change": r.change}
@@ -126,6 +138,7 @@ def command(
         {
             "program": str(path),
             **facts,
+            **segments,
             "seconds": seconds,
             "warnings": list(result.warnings),
             "passes": passes_done,

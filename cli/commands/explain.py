@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command, print_table
+from ..nir import nir_options, take_nir
+from ..states import parse_states, state_option
 from .compile import parse_shapes
 
 if TYPE_CHECKING:
-    from ...compiler import Compilation
+    from ...compiler.ir import Graph
     from ...runtime.program.diagnostics import NmcError
 
 _CODE = re.compile(r"(NMC-)?[A-Z]\d{3}", re.IGNORECASE)
@@ -25,22 +27,39 @@ _CODE = re.compile(r"(NMC-)?[A-Z]\d{3}", re.IGNORECASE)
 @click.option("--target", help="MODEL: target machine (see `nmc targets`).")
 @click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="MODEL: as for `nmc compile`.")
 @click.option("--state-dict", type=click.Path(path_type=Path), help="MODEL: weights for PyTorch code.")
-def command(out: Output, what: str, target: str | None, input_shape: tuple[str, ...], state_dict: Path | None) -> None:
+@click.option("--profile", help="MODEL, cri: build of the machine.")
+@click.option("--device", help="MODEL, akida: device whose limits the program must keep.")
+@click.option("--causal", help="MODEL, akida: delay or strict, as for `nmc compile`.")
+@click.option("--host-fallback", is_flag=True, default=None, help="MODEL, akida: the host does what it cannot.")
+@state_option
+@nir_options
+def command(
+    out: Output,
+    what: str,
+    target: str | None,
+    input_shape: tuple[str, ...],
+    state_dict: Path | None,
+    state: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Explain a diagnostic code, or what the compiler did with MODEL and why.
 
     CODE is what stands in brackets in a message, such as NMC-I015 (or I015): what it means, how it comes about, what to
-    do. MODEL is compiled in memory with noise for calibration: which rewrites were declined and why, and what the
-    compiler warns of; or, where it does not compile, every problem with the explanation of its code. Exit codes for a
-    MODEL are those of `nmc compile`.
+    do. MODEL is compiled in memory with noise for calibration: what each pass did, which rewrites were declined, where
+    and why, and what the compiler warns of; where it does not compile, also every problem with the explanation of its
+    code. Exit codes for a MODEL are those of `nmc compile`.
     """
+    nir = take_nir(options)
     if _CODE.fullmatch(what) and not Path(what).exists():
-        if target or input_shape or state_dict:
+        if target or input_shape or state_dict or state or nir or any(value is not None for value in options.values()):
             raise click.UsageError(f"{what} is a code: options go with a model")
         _explain_code(out, what)
     elif target is None:
         raise click.UsageError("Missing option '--target', which goes with a model.")
     else:
-        _explain_model(out, what, target, input_shape, state_dict)
+        asked = {name: value for name, value in options.items() if value is not None}
+        source = (parse_shapes(input_shape), state_dict, nir, parse_states(state))
+        _explain_model(out, what, target, source, asked)
 
 
 def _entry(code: str) -> dict[str, str]:
@@ -54,6 +73,7 @@ def _entry(code: str) -> dict[str, str]:
         "why": found.why,
         "remedy": found.remedy,
         "example": found.example,
+        "page": f"docs/reference/diagnostics.md#{code.lower()}",
     }
 
 
@@ -62,6 +82,7 @@ def _show_entry(entry: dict[str, str]) -> None:
     for label, text in (("why", entry["why"]), ("try", entry["remedy"])):
         click.echo(textwrap.fill(text, 100, initial_indent=f"  {label}  ", subsequent_indent="       "))
     click.echo(f"  e.g. {entry['example']}")
+    click.echo(f"  page {entry['page']}")
 
 
 def _explain_code(out: Output, code: str) -> None:
@@ -78,20 +99,50 @@ def _explain_code(out: Output, code: str) -> None:
     out.result(entry, lambda: _show_entry(entry))
 
 
-def _explain_model(out: Output, model: str, target: str, input_shape: tuple[str, ...], state_dict: Path | None) -> None:
+def _explain_model(out: Output, model: str, target: str, source: tuple[Any, ...], asked: dict[str, Any]) -> None:
     from ...compiler import compile_verbose
+    from ...compiler.frontends import import_model
+    from ...compiler.passes.base import Context
     from ...runtime.program.diagnostics import NmcError
 
+    context, notes, origins, error = Context(), (), dict[str, str](), None
     try:
-        done = compile_verbose(model, target, input_shapes=parse_shapes(input_shape), state_dict=state_dict)
-    except NmcError as error:
-        _show_refused(out, error)
-        sys.exit(int(error.exit_code))
-    _show_compiled(out, model, target, done)
+        imported = import_model(model, *source)
+        notes, origins = imported.notes, _origins(imported.graph)
+        compile_verbose(imported.graph, target, context=context, **asked)
+    except NmcError as refused:
+        error = refused
+    facts = {
+        "model": model,
+        "target": target,
+        "passes": [{"pass": r.name, "rewrites": r.rewrites, "nodes": r.nodes} for r in context.done],
+        "declined": [
+            {"pass": d.pass_name, "where": d.where, "layer": _layer(d.where, origins), "why": d.why}
+            for d in context.declined
+        ],
+        "warnings": [*notes, *context.warnings],
+    }
+    if error is None:
+        out.result(facts, lambda: _show_done(facts))
+        return
+    _show_refused(out, error, facts)
+    sys.exit(int(error.exit_code))
 
 
-def _show_refused(out: Output, error: NmcError) -> None:
-    """Every problem, and after them what their codes mean."""
+def _origins(graph: Graph) -> dict[str, str]:
+    """What the user calls the layers that make the graph's values."""
+    return {node.result.name: ", ".join(node.result.origin) for node in graph.nodes}
+
+
+def _layer(value: str, origins: dict[str, str]) -> str:
+    """The user's layer of a value; names that passes give begin with the name of the value they replace."""
+    while value and value not in origins:
+        value = value.rpartition(".")[0]
+    return origins.get(value, "")
+
+
+def _show_refused(out: Output, error: NmcError, facts: dict[str, Any]) -> None:
+    """Every problem, after them what their codes mean, and what was done until then."""
     from ..explanations import EXPLANATIONS
 
     codes = dict.fromkeys(problem.code for problem in error.diagnostics)
@@ -99,29 +150,30 @@ def _show_refused(out: Output, error: NmcError) -> None:
     if out.as_json:
         problems = [problem.to_json() for problem in error.diagnostics]
         data = {"ok": False, "exit": int(error.exit_code), "errors": problems, "explanations": entries}
-        out.result(data, lambda: None)
+        out.result({**facts, **data}, lambda: None)
         return
     out.fail(error)
     if not out.quiet:
         for entry in entries:
             click.echo()
             _show_entry(entry)
+        if facts["passes"]:
+            click.echo("\ndone before that:")
+            _show_passes(facts)
 
 
-def _show_compiled(out: Output, model: str, target: str, done: Compilation) -> None:
-    declined = [{"pass": d.pass_name, "where": d.where, "why": d.why} for d in done.declined]
-    passes: list[dict[str, Any]] = [{"pass": r.name, "rewrites": r.rewrites, "nodes": r.nodes} for r in done.records]
+def _show_done(facts: dict[str, Any]) -> None:
+    click.echo(f"{facts['model']}: compiles for {facts['target']}")
+    _show_passes(facts)
 
-    def show() -> None:
-        click.echo(f"{model}: compiles for {target}")
-        print_table("passes", list(passes[0]), [list(p.values()) for p in passes])
-        if declined:
-            columns = list(declined[0])
-            print_table("rewrites that were declined", columns, [list(row.values()) for row in declined])
-        else:
-            click.echo("no rewrite was declined")
-        for sentence in done.warnings:
-            click.echo(f"warning: {sentence}")
 
-    data = {"model": model, "target": target, "passes": passes, "declined": declined, "warnings": list(done.warnings)}
-    out.result(data, show)
+def _show_passes(facts: dict[str, Any]) -> None:
+    """What each pass did, what was declined, and the warnings."""
+    declined = facts["declined"]
+    print_table("passes", list(facts["passes"][0]), [list(row.values()) for row in facts["passes"]])
+    if declined:
+        print_table("rewrites that were declined", list(declined[0]), [list(row.values()) for row in declined])
+    else:
+        click.echo("no rewrite was declined")
+    for sentence in facts["warnings"]:
+        click.echo(f"warning: {sentence}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command
+from ..limits import limit_options
 
 if TYPE_CHECKING:
     from ...runtime.program import Program
@@ -21,6 +22,7 @@ ONE_STEP = "samples have 1 timestep, in which no input can cause a spike yet; --
 @click.option("--frames", type=int, help="Akida JSON: frames of a sample, where no host file tells; default 1.")
 @click.option("--profile", help="Network for hs_api: build of the machine it is for; default sim.")
 @click.option("--steps", type=int, help="Network for hs_api or memory image: timesteps of a sample; default 1.")
+@limit_options
 def command(
     out: Output, file: Path, output: Path | None, frames: int | None, profile: str | None, steps: int | None
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..common import Output, nmc_command, print_table
+from ..limits import limit_options
 
 
 def _cell(name: str, value: Any, before: Any) -> str:
@@ -34,19 +35,23 @@ def _table(layers: list[dict[str, Any]], title: str = "layer") -> tuple[list[str
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--schedule", is_flag=True, help="Also show when which control axons fire.")
 @click.option("--memory", is_flag=True, help="cri: also show how many rows of a core's memory the synapses take.")
+@limit_options
 def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
     """Show what PROGRAM holds: inputs, layers, sizes, readout, and where it came from."""
     from ...runtime import load
     from ..views import counts, view_of
+    from ..views.hybrid import segment_facts, show_segments
 
     found = load(program)
     view = view_of(found)
     facts, layers, phases = view.summary(), view.layers(), view.schedule()
     stored = view.memory() if memory else []
+    segments = segment_facts(found)
 
     def show() -> None:
         profile = f", profile {facts['profile']}" if "profile" in facts else ""
         click.echo(f"{program}: {facts['target']}{profile}: {counts(facts)}")
+        show_segments(segments)
         for line in view.inputs():
             click.echo(line)
         columns, rows = _table(layers)
@@ -61,6 +66,7 @@ def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
         click.echo("made by nmc " + found.provenance.get("nmc", "?") + ": " + found.provenance.get("pipeline", ""))
 
     data = {
+        **segments,
         "layers": layers,
         "schedule": phases,
         "memory": stored,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command, progress_bar
+from ..limits import limit_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,7 @@ def _show_output(name: str, values: NDArray[np.float32], train: bool) -> None:
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
 @click.option("--cost", is_flag=True, help="cri: also count memory accesses and estimate cycles and energy.")
 @click.option("--seed", type=click.IntRange(min=0), help="cri: draw the noise of a program with noise from this seed.")
+@limit_options
 def command(
     out: Output,
     program: Path,

@@ -141,4 +141,10 @@ FILES: dict[str, E] = {
         "Write the image without delays and entries for other cores.",
         _IMAGE,
     ),
+    "NMC-F050": E(
+        "Host segments are ONNX models of standard operators, with all data inside; custom operators, functions, "
+        "subgraphs and data in other files are not run. nmc writes none of them.",
+        "Compile the model again, and ask where the file comes from.",
+        "nmc compile net.onnx --target akida --host-fallback -o net.nmc",
+    ),
 }

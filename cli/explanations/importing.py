@@ -96,6 +96,13 @@ IMPORTING: dict[str, E] = {
         "Export with a dynamic batch axis or with batch 1. If axis 0 is the batch, give a shape that starts with 1.",
         "nmc compile net.onnx --target cri --input-shape x=1,3,32,32",
     ),
+    "NMC-I018": E(
+        "A Loop or Scan with a constant number of iterations is unrolled: each iteration becomes nodes of its own. All "
+        "branches and loops of a model together may make 10,000 nodes, as a machine holds no such network anyway.",
+        "Give a shorter clip, export the layer whole (LSTM and GRU have operators of their own), or export one step "
+        "with its state as input and output.",
+        "nmc check net.onnx --target akida --input-shape x=1,16,64",
+    ),
     "NMC-I020": E(
         "The kind of a model is told by its ending: .onnx, .pt2, .nir, or .py with a factory behind a colon.",
         "Name the file by its ending, and PyTorch code with its factory. A .pt file holds weights alone.",
@@ -155,5 +162,12 @@ IMPORTING: dict[str, E] = {
         "their own.",
         "Export before the part that the message names, or keep the network as ONNX or PyTorch.",
         "nmc export net.py:make_net --format nir -o net.nir",
+    ),
+    "NMC-I050": E(
+        "A pair IN:OUT of --state names something that the model does not have, names one output for two states, has "
+        "two different shapes, or leaves no input to feed; or the model is no ONNX file.",
+        "Compare the names with the model's inputs and outputs, which the message lists. States that are FIFOs need no "
+        "option: they are found.",
+        "nmc check stream.onnx --target akida --state fifo_in:fifo_out",
     ),
 }

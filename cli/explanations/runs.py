@@ -59,7 +59,11 @@ RUNS: dict[str, E] = {
         "Mend the line or folder that the message names.",
         "echo 'clip_0001;3' >> labels.csv",
     ),
-    "NMC-R022": E("Frames are images, which the package Pillow reads.", "Install it.", "pip install 'nmc[images]'"),
+    "NMC-R022": E(
+        "Frames are images, which the package Pillow reads; videos need PyAV.",
+        "Install it.",
+        "pip install 'nmc[images]'",
+    ),
     "NMC-R023": E(
         "Accuracy needs one output with one score a class.",
         "Name the output with --output; `nmc inspect` lists them.",
@@ -69,6 +73,12 @@ RUNS: dict[str, E] = {
         "The float model takes other shapes or types than the samples have, or gives no output of the program's name.",
         "Name the model that the program was compiled from.",
         _EVALUATE,
+    ),
+    "NMC-R025": E(
+        "A program with host segments computes them with onnxruntime. It is not installed, or too old for the models "
+        "(opset 21), or ran out of memory.",
+        "Install onnxruntime 1.20 or newer.",
+        "pip install --upgrade onnxruntime",
     ),
     "NMC-R030": E(
         "The recording and the simulation share no output name, or a recording without names has several candidates.",
@@ -109,5 +119,21 @@ RUNS: dict[str, E] = {
         "The recorded values were changed by hand, cut short by a merge, or written by another version of nmc.",
         "Restore the file, or record the case again and review what changed.",
         "nmc golden record tests/golden",
+    ),
+    "NMC-R050": E(
+        "Before arrays of a file, a run or a table are made, their size is added to what the process holds already.",
+        "Allow more, run fewer samples at once, or use a smaller network.",
+        "nmc simulate net.nmc --input few.npz --max-memory 8G",
+    ),
+    "NMC-R051": E(
+        "Synapses are counted before their table is made, in a file before it is read.",
+        "Allow more, or use a smaller network: fewer channels, a smaller image.",
+        "nmc compile net.onnx --target cri --max-synapses 10000000",
+    ),
+    "NMC-R060": E(
+        "A report shows what other commands print with --json. The file is damaged, holds something else, or is about "
+        "a program with other outputs.",
+        "Run the command again with --json and give the file that it wrote.",
+        "nmc report net.nmc --verify verify.json",
     ),
 }

@@ -47,6 +47,13 @@ TARGETS: dict[str, E] = {
         "Give the clip as (N, C, T, H, W), with convolutions over all three axes, or compile it as an image network.",
         "nmc compile net.onnx --target akida --input-shape clip=1,3,16,64,64",
     ),
+    "NMC-V005": E(
+        "A stream model hands a memory from call to call that is no FIFO: a running sum, a hidden state, a "
+        "counter. Machines hold the last frames of a value and nothing else.",
+        "Keep only FIFOs outside the model: the window is Concat(state, frames) along the time axis, the next state "
+        "its last frames. Or export the model for whole clips, where a mean over time is one.",
+        "torch.cat([state, x], dim=2), window[:, :, -state.shape[2]:]",
+    ),
     "NMC-T001": E(
         "No installed package offers a target of this name.",
         "`nmc targets` lists the targets.",
@@ -146,6 +153,12 @@ TARGETS: dict[str, E] = {
         "Use fewer inputs a neuron, or smaller weights; check the ranges of the calibration data.",
         "nmc compile net.onnx --target akida --calibration typical.npz",
     ),
+    "NMC-A003": E(
+        "The host takes what the device cannot do, and with it what only passes values on between such parts. Here "
+        "that is everything.",
+        "`nmc check` without --host-fallback lists what the device cannot do; onnxruntime runs the model as it is.",
+        "nmc check net.onnx --target akida",
+    ),
     "NMC-A010": E(
         "A device holds layers up to stated sizes, and the program exceeds some of them.",
         "`nmc check` lists every layer, what it has, what is allowed, and what would help.",
@@ -162,7 +175,7 @@ TARGETS: dict[str, E] = {
         "nmc simulate net.nmc --input few.npz",
     ),
     "NMC-X003": E(
-        "Formats belong to targets: akida-json to akida, hs-api and hbm to cri; NIR holds networks, not programs.",
+        "Formats belong to targets: akida-json, onnx to akida, hs-api, hbm to cri; NIR holds networks, not programs.",
         "Choose a format of the program's target.",
         "nmc export net.nmc --format hs-api",
     ),
@@ -170,5 +183,11 @@ TARGETS: dict[str, E] = {
         "A value given to an export or import cannot be read, is out of range, or contradicts another or the file.",
         "`nmc export --help` and `nmc import --help` list options and values.",
         "nmc import network.json --steps 20 -o net.nmc",
+    ),
+    "NMC-X005": E(
+        "Host segments are ONNX models of float layers. Layers of integers belong to a device's program. A program "
+        "exported as ONNX computes in float64, which holds sums below 2^53 exactly.",
+        "Write the network as it is before a pass quantizes it. Export a program with larger sums in another format.",
+        "onnx_model(graph)  # in stage canonical, causal or streaming",
     ),
 }

@@ -117,6 +117,12 @@ class AkidaProgram:
         """Frames until the last element of every output has come."""
         return max((output.timing.last for output in self.outputs), default=0) + 1
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import akida_table
+
+        return akida_table(self)
+
 
 def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     """The shape of a sample without its time axis; axis counts the samples axis, ≤ 0 stands for none."""

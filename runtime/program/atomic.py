@@ -33,8 +33,12 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], objec
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise _refused(path, error.strerror or str(error)) from error
+        except BaseException as error:
+            pending.remove((temporary, final))
+            _remove(temporary)
+            if isinstance(error, OSError):
+                raise _refused(path, error.strerror or str(error)) from error
+            raise
 
 
 @contextmanager

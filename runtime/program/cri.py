@@ -232,3 +232,9 @@ class CriProgram:
     def timesteps(self) -> int:
         """Steps of the source network that a program of a spiking network runs; 0 for other programs."""
         return max((readout.rows for readout in self.readouts), default=0)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import cri_table
+
+        return cri_table(self)

@@ -60,7 +60,7 @@ CODES: dict[str, str] = {
     "NMC-R009": "there is no such engine",
     "NMC-R020": "labels are missing, not whole numbers, not one for each sample, or not among the network's classes",
     "NMC-R021": "a frame, a folder of frames, or a line of a list of labels or classes is missing or malformed",
-    "NMC-R022": "the package that reads images is not installed",
+    "NMC-R022": "the package that reads images or videos is not installed",
     "NMC-R023": "the output with the class scores is not named, unknown, or holds no class scores",
     "NMC-R024": "the float model cannot be run on these samples, or lacks the program's output",
     "NMC-R025": "onnxruntime, which runs host segments, is not installed or cannot run a segment",
@@ -74,6 +74,7 @@ CODES: dict[str, str] = {
     "NMC-R044": "the recorded values of a golden case are damaged, cannot be read, or of another version",
     "NMC-R050": "more memory would be needed than --max-memory allows",
     "NMC-R051": "the program has more synapses than --max-synapses allows",
+    "NMC-R060": "a file given to `nmc report` is no result of the command that it should be of, or of another program",
 }
 """What each code of the program file (F) and of running a program (R) means. The compiler keeps a table of its own."""
 

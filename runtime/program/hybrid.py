@@ -172,3 +172,9 @@ class HybridProgram:
     def stream_length(self) -> int:
         """Frames until the last element of every output has come."""
         return max((output.timing.last for output in self.outputs), default=0) + 1
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import hybrid_table
+
+        return hybrid_table(self)

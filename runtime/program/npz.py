@@ -40,6 +40,8 @@ def read_npz(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
     if len(set(names)) < len(names):
         raise ValueError("two entries have the same name")
     for entry in entries:
+        if not 0 <= entry.header_offset < size:
+            raise ValueError(f"{entry.filename} is said to start at byte {entry.header_offset:,} of {size:,}")
         if entry.file_size > _DENSEST.get(entry.compress_type, 0) * min(entry.compress_size, size):
             packed = f"{entry.compress_size:,} bytes by method {entry.compress_type} in a file of {size:,}"
             raise ValueError(f"{entry.filename} is said to have {entry.file_size:,} bytes, packed in {packed}")
@@ -52,6 +54,10 @@ def read_npy(file: IO[bytes], size: int) -> Array:
     header = _HEADERS.get(np.lib.format.read_magic(file))
     if header is None:
         raise NotNumbers("an array has names that are no plain text")
+    start = file.tell()
+    if int.from_bytes(file.read(2 if header is _HEADERS[1, 0] else 4), "little") > size:
+        raise ValueError("the header is longer than the file")
+    file.seek(start)
     shape, _, dtype = header(file)
     if dtype.hasobject:
         raise NotNumbers("an array holds Python objects")

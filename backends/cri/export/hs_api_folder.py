@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....runtime.program import records
+from ....runtime.program.budget import take_synapses
 from ....runtime.program.container import digest
 from ....runtime.program.cri import CriProgram
 from ....runtime.program.cri_check import validate
@@ -27,9 +28,11 @@ def read_folder(description: bytes, npz: bytes) -> CriProgram:
         raise Refusal("F036", "network.json and network.npz belong to different exports")
     try:
         program: CriProgram = records.decode(data["program"], CriProgram, "", arrays)
+        synapses = program.axons.synapses + program.neurons.synapses
         validate(program)
     except (records.FieldError, records.ArrayMissing, NmcError) as error:
         raise Refusal("F030", f"the program in the folder is malformed: {str(error)[:500]}") from error
+    take_synapses(synapses)
     if arrays:
         raise Refusal("F030", f"network.npz has unknown arrays: {', '.join(map(short, sorted(arrays)))}")
     axons, neurons = names_of(program)

@@ -1,0 +1,61 @@
+"""nmc report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..common import Output, nmc_command, progress_bar
+from ..limits import limit_options
+
+
+@nmc_command("report")
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page. Default: ./<stem>.html")
+@click.option("--verify", type=click.Path(path_type=Path), help="What `nmc verify --json` printed of the program.")
+@click.option(
+    "--compiled",
+    type=click.Path(path_type=Path),
+    help="What `nmc compile --json` or `nmc explain MODEL --json` printed.",
+)
+@click.option("--input", "source", type=click.Path(path_type=Path), help="Samples to run (.npz, .npy, …).")
+@click.option("--limit", type=click.IntRange(min=1), default=4, show_default=True, help="Run the first samples only.")
+@click.option("--seed", type=click.IntRange(min=0), help="cri: draw the noise of a program with noise from this seed.")
+@limit_options
+def command(
+    out: Output,
+    program: Path,
+    output: Path | None,
+    verify: Path | None,
+    compiled: Path | None,
+    source: Path | None,
+    limit: int,
+    seed: int | None,
+) -> None:
+    """Write what is known of PROGRAM as one page that needs no network.
+
+    With --json the data behind the page is printed as well.
+    """
+    from ...runtime import load
+    from ...runtime.data import read_arrays
+    from ...runtime.program.atomic import atomic_write
+    from ..report.activity import activity
+    from ..report.facts import facts_of
+    from ..report.given import read_compiled, read_verify
+    from ..report.page import page
+
+    loaded = load(program)
+    arrays = None if source is None else read_arrays(source)
+    given = {
+        "verify": None if verify is None else read_verify(verify, loaded),
+        "compiled": None if compiled is None else read_compiled(compiled),
+    }
+    facts = {**facts_of(loaded, program.stem), **given, "run": None}
+    if arrays is not None:
+        with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
+            facts["run"] = activity(loaded, arrays, limit, seed, progress)
+    path = output or Path(f"{program.stem}.html")
+    content = page(facts).encode("utf-8", "backslashreplace")
+    atomic_write(path, lambda file: file.write(content))
+    out.result({**facts, "output": str(path)}, lambda: click.echo(f"written: {path}, {len(content):,} bytes"))

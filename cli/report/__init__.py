@@ -1,0 +1,1 @@
+"""`nmc report`: what is known of a program as one page that needs nothing else (docs/report.md)."""
