@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import bench docs
+.PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import coverage mutation bench docs
+.PHONY: determinism determinism-versions
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -19,6 +20,9 @@ $(VENV)/.test: $(VENV)/.core
 	@touch $@
 $(VENV)/.check: $(VENV)/.test
 	$(PIP) -e '.[check]'
+	@touch $@
+$(VENV)/.quality: $(VENV)/.test
+	$(PIP) -e '.[quality]'
 	@touch $@
 
 demo: $(VENV)/.core ## Compile the shipped digit, gesture and event networks, simulate them, print accuracy
@@ -62,18 +66,36 @@ fuzz: $(VENV)/.test ## Random networks for MINUTES minutes (5), from seed SEED (
 	cd tests && ../$(BIN)/python -m fuzz --minutes $(or $(MINUTES),5) --seed $(or $(SEED),0) --jobs $(or $(JOBS),2) \
 		$(if $(GRAPHS),--graphs $(GRAPHS))
 
-bench: $(VENV)/.test ## Measure compile and simulation times and int8 noise, and print them
-	$(BIN)/python benchmarks/digits.py
-	$(BIN)/python benchmarks/video.py
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/akida.py
-	$(BIN)/python benchmarks/akida_engine.py
-	$(BIN)/python benchmarks/akida_noise.py
-	$(BIN)/python benchmarks/cri_tables.py
-	$(BIN)/python benchmarks/cri_placement.py
-	$(BIN)/python benchmarks/dvs_table.py
-	$(BIN)/python benchmarks/cri_engine.py
-	$(BIN)/python benchmarks/cri_partition.py
+determinism: $(VENV)/.test ## Compile the zoo under hash seeds, threads, folders and processor kernels; break every write
+	cd tests && ../$(BIN)/python -m determinism $(foreach case,$(CASES),--case $(case))
+	cd tests && ../$(BIN)/python -m determinism.writes
+
+# The lower bounds of pyproject.toml, for a Python that there are wheels of all of them for (3.11, 3.12).
+OLDEST := click==8.1.0 networkx==3.2 numba==0.62.0 numpy==1.26.0 onnx==1.17.0 onnxruntime==1.20.0 rich==13.7.0 safetensors==0.4.3
+OLDEST_VENV ?= build/oldest
+$(OLDEST_VENV)/.oldest: pyproject.toml
+	@test -x $(OLDEST_VENV)/bin/python || $(PYTHON) -m venv $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST) 'setuptools>=77'
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+determinism-versions: $(VENV)/.test $(OLDEST_VENV)/.oldest ## Compile the zoo with the oldest packages and compare the programs
+	cd tests && ../$(BIN)/python -m determinism --python $(abspath $(OLDEST_VENV))/bin/python $(foreach case,$(CASES),--case $(case))
+
+COVERAGE := $(BIN)/python -m coverage
+# The engines as plain Python; what is compiled nevertheless is compiled anew, so that the code that writes it runs.
+PLAIN := NUMBA_DISABLE_JIT=1 NUMBA_CACHE_DIR=$(CURDIR)/build/coverage/numba PYTHONPATH=tests
+coverage: $(VENV)/.quality ## Line coverage of compiler, backends and runtime: all tests, then the engines as plain Python
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(COVERAGE) run -m pytest tests -n auto --dist worksteal
+	$(PLAIN) $(COVERAGE) run -m pytest -p no:xdist -p plain_kernels -m "not slow" tests/test_fast_cri.py tests/test_fast_akida.py
+	$(COVERAGE) combine --quiet
+	$(COVERAGE) report --fail-under=92
+
+mutation: $(VENV)/.quality ## Change the machines' arithmetic in one place at a time; do its tests notice?
+	cd tests && ../$(BIN)/python -m mutation --jobs $(or $(JOBS),2) $(if $(MODULE),--module $(MODULE))
+
+bench: $(VENV)/.test ## Measure speed and memory beside other tools, write docs/benchmarks.md; ONLY=name for one section
+	$(BIN)/python benchmarks/run.py $(ONLY)
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
+import nmc.cli.golden as runner
 from nmc.cli.main import main
 
 ZOO = Path(__file__).parent / "golden_zoo"
@@ -41,3 +45,14 @@ def small_case(folder: Path, name: str = "small", seed: int = 1, model: Path | N
         f'input = {{ random = "uniform", seed = {seed}, samples = 2 }}\n'
     )
     return path
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    """Let the compiler give another program than it makes."""
+    honest = runner.compiled
+
+    def compiled(case: Any) -> Any:
+        made, extra = honest(case)
+        return replace(made, program=change(made.program)), extra
+
+    monkeypatch.setattr(runner, "compiled", compiled)

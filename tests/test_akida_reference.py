@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmc.runtime import arith
 from nmc.runtime.program import AkidaProgram, GraphInput, GraphOutput, Layer, Timing
 from nmc.runtime.program.akida_check import validate
 from nmc.runtime.program.akida_kinds import PARAMETERS
@@ -100,44 +97,6 @@ def run(program: AkidaProgram, **frames: Any) -> tuple[list[Any], AkidaMachine]:
     return result.ravel().tolist(), machine
 
 
-# --- arithmetic ---
-
-WIDE = st.integers(-(2**40), 2**40)
-
-
-@given(WIDE, st.integers(0, 40))
-def test_round_shift_rounds_halves_up(x: int, n: int) -> None:
-    assert arith.round_shift(x, n) == math.floor(Fraction(x, 2**n) + Fraction(1, 2))
-
-
-@pytest.mark.parametrize(("x", "n", "y"), [(-3, 1, -1), (3, 1, 2), (-1, 1, 0), (1, 1, 1), (5, 0, 5), (-6, 2, -1)])
-def test_round_shift_by_hand(x: int, n: int, y: int) -> None:
-    assert arith.round_shift(x, n) == y
-
-
-@given(WIDE, st.integers(-32, 20))
-def test_shift_goes_left_exactly_and_right_rounded(x: int, n: int) -> None:
-    assert arith.shift(x, n) == (x << n if n >= 0 else math.floor(Fraction(x, 2**-n) + Fraction(1, 2)))
-
-
-@given(st.lists(WIDE), st.integers(1, 40))
-def test_unsigned_saturation(x: list[int], bits: int) -> None:
-    assert arith.saturate_unsigned(x, bits).tolist() == [min(max(v, 0), 2**bits - 1) for v in x]
-
-
-@given(st.floats(-1e15, 1e15))
-def test_round_half_away(x: float) -> None:
-    exact = math.floor(abs(Fraction(x)) + Fraction(1, 2))
-    assert arith.round_half_away(x) == (exact if x >= 0 else -exact)
-
-
-def test_round_half_away_takes_what_lies_just_below_a_half_down() -> None:
-    assert arith.round_half_away([0.49999999999999994, 0.5, -0.5, -1.5, 2.5, -0.25]).tolist() == [0, 1, -1, -2, 3, 0]
-    for value in (np.nan, np.inf, 1e300):
-        with pytest.raises(ValueError, match="round_half_away"):
-            arith.round_half_away(value)
-
-
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5))
 def test_padding_keeps_every_window_inside(size: int, kernel: int, stride: int) -> None:
     low, high = padding(size, kernel, stride, "same")
@@ -223,6 +182,13 @@ def test_each_saturation_is_counted_where_it_happens() -> None:
     values, machine = run(program, x=row(100, 100, 100))
     assert values == [64, 100, 127]
     assert machine.clamps["y"] == Clamps(scale=1, output=1)
+
+
+def test_saturations_add_up_over_frames() -> None:
+    machine = AkidaMachine(dense(8, {"buffer_bits": 10}, input_shift=u8(3, 0), bias=i8(0, 127)))
+    for frame, clamps in enumerate([Clamps(1, 0, 2), Clamps(2, 0, 4), Clamps(2, 0, 4)]):
+        machine.step({"x": row(127, 100) if frame < 2 else row(1, 0)})
+        assert machine.clamps["y"] == clamps
 
 
 def test_max_pooling_comes_before_the_rectifier_and_ignores_padding() -> None:

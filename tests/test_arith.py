@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +28,11 @@ def test_saturate_clamps_to_the_signed_range(x: int, bits: int) -> None:
 
 
 @given(INT64, st.integers(1, 63))
+def test_saturate_unsigned_clamps_to_the_unsigned_range(x: int, bits: int) -> None:
+    assert arith.saturate_unsigned(x, bits) == min(max(x, 0), 2**bits - 1)
+
+
+@given(INT64, st.integers(1, 63))
 def test_wrap_is_two_s_complement(x: int, bits: int) -> None:
     half = 2 ** (bits - 1)
     assert arith.wrap(x, bits) == (x + half) % (2 * half) - half
@@ -40,6 +48,22 @@ def test_logical_shift_sees_the_unsigned_pattern(x: int, exponent: int, bits: in
     assert arith.logical_shift(x, exponent, bits) == x % 2**bits // 2**exponent
 
 
+@given(st.integers(-(2**62) + 1, 2**62 - 1), st.integers(0, 62))
+def test_round_shift_is_the_nearest_integer_ties_upwards(x: int, exponent: int) -> None:
+    assert arith.round_shift(x, exponent) == math.floor(Fraction(x, 2**exponent) + Fraction(1, 2))
+
+
+@given(st.integers(-(2**31), 2**31), st.integers(-62, 31))
+def test_shift_multiplies_and_rounds_where_it_divides(x: int, exponent: int) -> None:
+    assert arith.shift(x, exponent) == math.floor(x * Fraction(2) ** exponent + Fraction(1, 2))
+
+
+def test_shifts_at_the_ends_of_their_ranges() -> None:
+    assert arith.round_shift([5, 6, -6, -5], 2).tolist() == [1, 2, -1, -1]
+    assert arith.round_shift([2**61 - 1, 2**61, -(2**61), -(2**61) - 1], 62).tolist() == [0, 1, 0, -1]
+    assert arith.shift([3, 3, -3, 1, -1], [2, -1, -1, 62, 62]).tolist() == [12, 2, -1, 2**62, -(2**62)]
+
+
 @given(st.floats(-(2.0**62), 2.0**62))
 def test_round_half_even_is_python_s_round(x: float) -> None:
     assert arith.round_half_even(x) == round(x)
@@ -52,10 +76,31 @@ def test_round_half_even_ties(x: float, expected: int) -> None:
     assert arith.round_half_even(x) == expected
 
 
+@given(st.floats(-(2.0**62), 2.0**62) | st.integers(-1000, 1000).map(lambda odd: odd / 2))
+def test_round_half_away_is_the_nearest_integer_ties_away_from_zero(x: float) -> None:
+    away = math.floor(abs(Fraction(x)) + Fraction(1, 2))
+    assert arith.round_half_away(x) == (away if x > 0 else -away)
+
+
+def test_round_half_away_looks_at_the_exact_fraction() -> None:
+    below = np.nextafter(0.5, 0)
+    assert arith.round_half_away([below, 0.5, 1.5, 2.5]).tolist() == [0, 1, 2, 3]
+    assert arith.round_half_away([-below, -0.5, -1.5, -2.5]).tolist() == [0, -1, -2, -3]
+
+
+@pytest.mark.parametrize("name", ["round_half_even", "round_half_away"])
 @pytest.mark.parametrize("x", [np.nan, np.inf, -np.inf, 2.0**63, -(2.0**63) * 1.001])
-def test_round_half_even_refuses_what_no_int64_holds(x: float) -> None:
-    with pytest.raises(ValueError, match="int64"):
-        arith.round_half_even([0.0, x])
+def test_what_no_int64_holds_is_refused(name: str, x: float) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: not a number, or outside int64$"):
+        getattr(arith, name)([0.0, x])
+    with pytest.raises(ValueError, match=f"^{name}: not a number, or outside int64$"):
+        getattr(arith, name)(2**64)
+
+
+@pytest.mark.parametrize("name", ["round_half_even", "round_half_away"])
+def test_the_largest_floats_that_int64_holds(name: str) -> None:
+    largest = 2**63 - 2**10
+    assert getattr(arith, name)([-(2.0**63), float(largest)]).tolist() == [-(2**63), largest]
 
 
 @given(FLOATS, st.integers(1, 53))
@@ -129,12 +174,65 @@ def test_exact_matmul_sees_the_lowest_integer() -> None:
 
 
 def test_exact_matmul_leaves_floats_to_numpy() -> None:
-    product = arith.exact_matmul(np.array([[0.5]], np.float32), np.array([[3]], np.int8))
-    assert product.dtype == np.float32
-    assert product == 1.5
+    real, whole = np.array([[0.5]], np.float32), np.array([[3]], np.int8)
+    for product in (arith.exact_matmul(real, whole), arith.exact_matmul(whole, real)):
+        assert product.dtype == np.float32
+        assert product == 1.5
 
 
 def test_arrays_broadcast() -> None:
     counts = arith.unary_count([[3, 10], [-5, 40]], [2, 4], 15)
     assert counts.dtype == np.int64
     assert counts.tolist() == [[2, 3], [0, 10]]
+
+
+# Each called on the largest or lowest number of a narrow type, where an intermediate step leaves that type.
+NARROW: dict[str, tuple[Callable[[Any], Any], type[np.generic], int, int]] = {
+    "saturate": (lambda x: arith.saturate(x, 64), np.int8, -128, -128),
+    "saturate_unsigned": (lambda x: arith.saturate_unsigned(x, 63), np.int8, 127, 127),
+    "wrap": (lambda x: arith.wrap(x, 40), np.int8, -128, -128),
+    "arithmetic_shift": (lambda x: arith.arithmetic_shift(x, 10), np.int8, -128, -1),
+    "arithmetic_shift, exponent": (lambda n: arith.arithmetic_shift(2**62, n), np.uint8, 255, 0),
+    "logical_shift": (lambda x: arith.logical_shift(x, 10, 20), np.int8, -1, 1023),
+    "round_shift": (lambda x: arith.round_shift(x, 7), np.int8, 127, 1),
+    "round_shift, exponent": (lambda n: arith.round_shift(2**61, n), np.uint8, 62, 1),
+    "shift": (lambda x: arith.shift(x, 40), np.int8, -128, -(2**47)),
+    "shift, exponent": (lambda n: arith.shift(1, n), np.uint8, 40, 2**40),
+    "div_round_half_up": (lambda v: arith.div_round_half_up(v, 127), np.int8, 127, 1),
+    "div_round_half_up, divisor": (lambda r: arith.div_round_half_up(-128, r), np.uint8, 255, -1),
+    "unary_count": (lambda v: arith.unary_count(v, 127, 300), np.int8, 127, 1),
+}
+
+
+@pytest.mark.parametrize("case", NARROW)
+def test_narrow_types_are_widened_first(case: str) -> None:
+    function, kind, x, expected = NARROW[case]
+    for given_x in (kind(x), np.array([x], kind)):
+        result = function(given_x)
+        assert result.dtype == np.int64
+        assert result == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "expected"),
+    [
+        (arith.arithmetic_shift, (5, 1), 2),
+        (arith.round_shift, (5, 1), 3),
+        (arith.shift, (5, 1), 10),
+        (arith.div_round_half_up, (5, 2), 3),
+    ],
+)
+def test_unsigned_integers_of_64_bits_are_taken_as_signed_ones(
+    function: Callable[..., Any], x: tuple[int, int], expected: int
+) -> None:
+    for given_x in ((np.uint64(x[0]), x[1]), (x[0], np.uint64(x[1])), np.array(x, np.uint64)):
+        result = function(*given_x)
+        assert result.dtype == np.int64
+        assert result == expected
+
+
+def test_floats_of_32_bits_are_widened_first() -> None:
+    x = np.float32(2**24 + 2)
+    assert arith.round_half_even(x).dtype == arith.round_half_away(x).dtype == np.int64
+    assert arith.round_mantissa(x, 53).dtype == np.float64
+    assert arith.round_mantissa([np.float32(2.0**127)], 1) == 2.0**127

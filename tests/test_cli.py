@@ -129,8 +129,9 @@ BAD_MODELS = {
     "truncated": (truncated, 4, "NMC-I002"),
     "external data missing": (without_side_file, 4, "side.bin"),
     "open shape": (lambda p: model_file(p, shape=("batch", "features")), 2, "--input-shape"),
-    "unsupported op": (lambda p: model_file(p, "Cos"), 3, "Cos"),
-    "not for this target": (lambda p: model_file(p, "Identity", weight=1.0), 0, ""),
+    "unsupported op": (lambda p: model_file(p, "Hardmax"), 3, "Hardmax"),
+    "not for the target": (lambda p: model_file(p, "Cos"), 3, "do not compute cos"),
+    "nothing wrong": (lambda p: model_file(p, "Identity", weight=1.0), 0, ""),
     "nan weight": (lambda p: model_file(p, weight=float("nan")), 4, "NMC-I006"),
 }
 
@@ -214,7 +215,7 @@ def test_usage_errors_suggest_what_was_meant() -> None:
 
 
 def test_errors_as_json(tmp_path: Path) -> None:
-    done = nmc("compile", model_file(tmp_path / "m.onnx", "Cos"), "--target", "cri", "--json")
+    done = nmc("compile", model_file(tmp_path / "m.onnx", "Hardmax"), "--target", "cri", "--json")
     data = json.loads(done.stdout)
     assert done.exit_code == data["exit"] == 3 and data["ok"] is False
     assert data["errors"][0]["code"] == "NMC-I010" and "act" in data["errors"][0]["where"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from nmc.cli.explanations import EXPLANATIONS
+from nmc.cli.explanations import EXPLANATIONS, MEANINGS
 from nmc.cli.main import main
 from onnx_models import Net
 
@@ -39,8 +40,8 @@ def test_a_code_as_json() -> None:
 
 
 def test_an_unknown_code_is_a_usage_error_that_names_close_ones() -> None:
-    done = nmc("explain", "NMC-I018")
-    assert done.exit_code == 2 and "no code NMC-I018" in done.output and "NMC-I017" in done.output
+    done = nmc("explain", "NMC-I019")
+    assert done.exit_code == 2 and "no code NMC-I019" in done.output and "NMC-I018" in done.output
 
 
 def test_options_go_with_models_and_models_need_a_target() -> None:
@@ -73,8 +74,8 @@ def test_declined_rewrites_say_where_and_why(tmp_path: Path) -> None:
 def test_a_model_that_does_not_compile_shows_every_problem_and_what_its_code_means(tmp_path: Path) -> None:
     net = Net()
     x = net.input("x", (1, 4))
-    net.output(net.op("Softmax", x), "a")
-    net.output(net.op("Exp", x), "b")
+    net.output(net.op("ArgMax", x, axis=1), "a")
+    net.output(net.op("Det", x), "b")
     net.output(net.op("Transpose", x), "c")
     path = net.save(tmp_path)
     done = nmc("explain", path, "--target", "akida")
@@ -85,6 +86,50 @@ def test_a_model_that_does_not_compile_shows_every_problem_and_what_its_code_mea
     assert data["ok"] is False and data["exit"] == 3 and len(data["errors"]) == 3
     assert [entry["code"] for entry in data["explanations"]] == ["NMC-I010", "NMC-I015"]
     assert "\nNMC-I010: " not in nmc("explain", path, "--target", "akida", "--quiet").output
+
+
+def test_every_code_has_a_page_that_its_explanation_names() -> None:
+    """The generated page has a heading for each code; GitHub and others make the anchor of it."""
+    pages = runpy.run_path(str(Path(__file__).parent.parent / "docs" / "generate.py"))
+    page = pages["diagnostics"]()
+    headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
+    assert headings == set(EXPLANATIONS) == set(MEANINGS)
+    for code in MEANINGS:
+        page = json.loads(nmc("explain", code, "--json").output)["page"]
+        assert page == f"docs/reference/diagnostics.md#{code.lower()}"
+
+
+def test_what_was_done_before_a_refusal_is_shown(tmp_path: Path) -> None:
+    """The target refuses after passes have run: what they declined is what the user asks for."""
+    net = Net()
+    x = net.op("Conv", net.input("x", (1, 2, 6, 6)), net.weight(3, 2, 3, 3), name="first")
+    scale, bias, mean = (net.weight(3) for _ in range(3))
+    y = net.op("BatchNormalization", x, scale, bias, mean, net.const([1.0, 1.0, 2.0]), name="norm")
+    net.output(net.op("Sigmoid", net.op("Add", x, y)), "out")
+    done = nmc("explain", net.save(tmp_path), "--target", "cri", "--json")
+    data = json.loads(done.output)
+    assert done.exit_code == 3 and data["errors"] and data["explanations"]
+    assert [row["pass"] for row in data["passes"]][:2] == ["canonicalize", "fold-batch-norm"]
+    (row,) = [row for row in data["declined"] if row["pass"] == "fold-batch-norm"]
+    assert "norm" in row["layer"] and "read by something else" in row["why"]
+    text = nmc("explain", tmp_path / "net.onnx", "--target", "cri").output
+    assert "done before that:" in text and "rewrites that were declined" in text
+
+
+def test_options_of_the_target_and_of_the_front_end(tmp_path: Path) -> None:
+    assert nmc("explain", DIGITS, "--target", "cri", "--profile", "hw2024").exit_code == 0
+    assert nmc("explain", DIGITS, "--target", "cri", "--profile", "none").exit_code == 2
+    assert nmc("explain", DIGITS, "--target", "akida", "--device", "akida1").exit_code == 2
+    assert nmc("explain", DIGITS, "--target", "cri", "--dt", "1e-3").exit_code == 2
+    assert nmc("explain", DIGITS, "--target", "cri", "--state", "a").exit_code == 2
+    path = Path(__file__).parent / "golden" / "nir" / "spikingjelly_image.nir"
+    done = nmc("explain", path, "--target", "cri", "--dt", "1e-4", "--json")
+    assert json.loads(done.output)["passes"][0]["pass"] == "canonicalize"
+    code = tmp_path / "net.py"
+    body = "torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 2))"
+    code.write_text(f"import torch\n\n\ndef make():\n    return {body}\n")
+    done = nmc("explain", f"{code}:make", "--target", "cri", "--input-shape", "1,2,4", "--json")
+    assert done.exit_code == 0 and json.loads(done.output)["passes"]
 
 
 def test_a_missing_model_and_an_open_shape(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def chosen(constant: bool) -> Net:
     return net
 
 
+def classified(cut: bool) -> onnx.ModelProto:
+    """A classifier that ends in its class, and the same, cut as the hint says."""
+    net = Net()
+    y = net.op("MatMul", net.op("Relu", net.op("MatMul", net.input("x", (1, 4)), net.weight(4, 8))), net.weight(8, 3))
+    made = net.proto()
+    made.graph.node.append(helper.make_node("ArgMax", [y], ["class"], axis=1))
+    made.graph.output.append(helper.make_tensor_value_info("class", TensorProto.INT64, (1, 1)))
+    return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(made)).extract_model(["x"], [y]) if cut else made
+
+
 def weights(sparse: bool) -> onnx.ModelProto:
     model = dense().proto()
     if sparse:
@@ -172,6 +182,7 @@ CASES: dict[str, Case] = {
     ),
     "training mode": Case("NMC-I011", "model.eval()", lambda: normed(1), lambda: normed(0)),
     "condition on data": Case("NMC-I013", "without control flow", lambda: chosen(False), lambda: chosen(True)),
+    "class": Case("NMC-I010", "onnx.utils.extract_model", lambda: classified(False), lambda: classified(True)),
     "sparse weights": Case("NMC-I011", "dense weights", lambda: weights(True), lambda: weights(False)),
     "integers": Case("NMC-I011", "cast it to float first thing", lambda: integers(False), lambda: integers(True)),
     "opset": Case(

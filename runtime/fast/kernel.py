@@ -108,9 +108,9 @@ def _list(v: Ints, listed: Int32s, threshold: Ints, inclusive: bool) -> int:
             some += (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i]))
         if some:
             for i in range(np.uint64(start), np.uint64(end)):
-                if (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i])):
-                    listed[count] = i
-                    count += 1
+                # Listed, and kept if it fires: no branch, which would be guessed wrong for many of them.
+                listed[count] = i
+                count += (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i]))
     return count
 
 
@@ -156,17 +156,59 @@ def _scatter(sums: Sums, sources: Int32s, fanout: Fanout) -> int:
 
 @compiled
 def _add_runs(sums: Sums, sources: Int32s, fanout: Fanout) -> None:
-    template, base, run_stop, weight_first = fanout.template, fanout.base, fanout.run_stop, fanout.weight_first
-    offset, length, weight = fanout.offset, fanout.length, fanout.weight
-    for source in sources:
-        t, start = template[source], base[source]
-        at = weight_first[t]
-        for r in range(run_stop[t], run_stop[t + 1]):
-            # Unsigned indices: an index that might be negative keeps the compiler from using vectors.
-            first, here = np.uint64(start + offset[r]), np.uint64(at)
-            for i in range(np.uint64(length[r])):
-                sums[first + i] += weight[here + i]
-            at += length[r]
+    """Neighbours in the list whose runs lie at the same sums, as those of the channels of a pixel do, are added four at
+    a time: then the sums are read and written once for all four."""
+    i = 0
+    while i < len(sources):
+        if i + 3 < len(sources) and _alike(sources[i : i + 4], fanout):
+            _add_four(sums, sources[i : i + 4], fanout)
+            i += 4
+        else:
+            _add_one(sums, sources[i], fanout)
+            i += 1
+
+
+@compiled
+def _alike(sources: Int32s, fanout: Fanout) -> bool:
+    """Do the runs of all sources lie at the same sums?"""
+    stop, offset, length = fanout.run_stop, fanout.offset, fanout.length
+    model = fanout.template[sources[0]]
+    low, count = stop[model], stop[model + 1] - stop[model]
+    for source in sources[1:]:
+        t = fanout.template[source]
+        if fanout.base[source] != fanout.base[sources[0]] or stop[t + 1] - stop[t] != count:
+            return False
+        for r in range(count):
+            if offset[stop[t] + r] != offset[low + r] or length[stop[t] + r] != length[low + r]:
+                return False
+    return True
+
+
+@compiled
+def _add_four(sums: Sums, sources: Int32s, fanout: Fanout) -> None:
+    template, weight, first_of = fanout.template, fanout.weight, fanout.weight_first
+    t, start, done = template[sources[0]], fanout.base[sources[0]], 0
+    a, b = first_of[t], first_of[template[sources[1]]]
+    c, d = first_of[template[sources[2]]], first_of[template[sources[3]]]
+    for r in range(fanout.run_stop[t], fanout.run_stop[t + 1]):
+        first = np.uint64(start + fanout.offset[r])
+        p, q, x, y = np.uint64(a + done), np.uint64(b + done), np.uint64(c + done), np.uint64(d + done)
+        for i in range(np.uint64(fanout.length[r])):
+            low, high = np.int32(weight[p + i]) + weight[q + i], np.int32(weight[x + i]) + weight[y + i]
+            sums[first + i] += low + high
+        done += fanout.length[r]
+
+
+@compiled
+def _add_one(sums: Sums, source: int, fanout: Fanout) -> None:
+    t, start = fanout.template[source], fanout.base[source]
+    at = fanout.weight_first[t]
+    for r in range(fanout.run_stop[t], fanout.run_stop[t + 1]):
+        # Unsigned indices: an index that might be negative keeps the compiler from using vectors.
+        first, here = np.uint64(start + fanout.offset[r]), np.uint64(at)
+        for i in range(np.uint64(fanout.length[r])):
+            sums[first + i] += fanout.weight[here + i]
+        at += fanout.length[r]
 
 
 @compiled

@@ -36,7 +36,9 @@ def add(op: Any, frame: int, tables: Tables, narrow: Bytes, wide: Int32s, counts
             total = clamp(held_left + held_right, buffer)
             moved = shift(total, exponent[c])
             results[c] = min(max(moved, bottom), top)
-            clamps += (held_left != left) + (held_right != right) + (total != held_left + held_right)
+            clamps += held_left != left
+            clamps += held_right != right
+            clamps += total != held_left + held_right
             clipped += results[c] != moved
             zeros += results[c] == 0
         write(narrow, wide, op.to_narrow, op.to_zero, start + tables.offsets[op.places_at + p], results)

@@ -48,7 +48,8 @@ def _with_bias(sums: Ints, bias: Ints, bits: int) -> int:
             held = clamp(exact, bits)
             total = held + bias[f]
             kept = clamp(total, bits)
-            clamps += (held != exact) + (kept != total)
+            clamps += held != exact
+            clamps += kept != total
             sums[p * channels + f] = kept
     return clamps
 
@@ -72,7 +73,8 @@ def _look_up(sums: Ints, channels: int, numbers: Ints, bits: int) -> int:
             scaled = clamp(exact, bits)
             moved = shift(scaled, exponent[f])
             index = clamp(moved, LUT_BITS)
-            clamps += (scaled != exact) + (index != moved)
+            clamps += scaled != exact
+            clamps += index != moved
             sums[p * channels + f] = table[index + LUT_ENTRIES // 2]
     return clamps
 
