@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import coverage mutation bench docs
+.PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import coverage mutation bench bench-quick docs
 .PHONY: determinism determinism-versions
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,14 +32,14 @@ demo: $(VENV)/.core ## Compile the shipped digit, gesture and event networks, si
 	@echo
 	$(BIN)/python examples/moving_events/demo.py
 
-test: $(VENV)/.test ## Run all tests
-	$(BIN)/python -m pytest tests -n auto --dist worksteal
+test: $(VENV)/.test ## Run the tests
+	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not bench"
 
 check: $(VENV)/.check ## Lint, format check, types, and the fast tests (under a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not slow and not bench"
 
 golden: $(VENV)/.test ## Run the golden vectors of the machines, and check the zoo's programs and outputs
 	$(BIN)/python -m pytest tests -m golden
@@ -84,15 +84,20 @@ determinism-versions: $(VENV)/.test $(OLDEST_VENV)/.oldest ## Compile the zoo wi
 COVERAGE := $(BIN)/python -m coverage
 # The engines as plain Python; what is compiled nevertheless is compiled anew, so that the code that writes it runs.
 PLAIN := NUMBA_DISABLE_JIT=1 NUMBA_CACHE_DIR=$(CURDIR)/build/coverage/numba PYTHONPATH=tests
-coverage: $(VENV)/.quality ## Line coverage of compiler, backends and runtime: all tests, then the engines as plain Python
+coverage: $(VENV)/.quality ## Line coverage of compiler, backends and runtime by all tests (FAST=1: the fast ones)
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(COVERAGE) run -m pytest tests -n auto --dist worksteal
-	$(PLAIN) $(COVERAGE) run -m pytest -p no:xdist -p plain_kernels -m "not slow" tests/test_fast_cri.py tests/test_fast_akida.py
+	$(COVERAGE) run -m pytest tests -n auto --dist worksteal -m "not bench$(if $(FAST), and not slow)"
+	$(PLAIN) $(COVERAGE) run -m pytest -p no:xdist -p plain_kernels -m "not slow" \
+		tests/test_fast_cri.py tests/test_fast_akida.py \
+		tests/test_fast_akida_sessions.py::test_inputs_in_every_order_and_dtype
 	$(COVERAGE) combine --quiet
 	$(COVERAGE) report --fail-under=92
 
 mutation: $(VENV)/.quality ## Change the machines' arithmetic in one place at a time; do its tests notice?
 	cd tests && ../$(BIN)/python -m mutation --jobs $(or $(JOBS),2) $(if $(MODULE),--module $(MODULE))
+
+bench-quick: $(VENV)/.test ## Run the smallest variant of every benchmark; are they all in docs/benchmarks.md?
+	$(BIN)/python -m pytest tests/test_benchmarks.py
 
 bench: $(VENV)/.test ## Measure speed and memory beside other tools, write docs/benchmarks.md; ONLY=name for one section
 	$(BIN)/python benchmarks/run.py $(ONLY)

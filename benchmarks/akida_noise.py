@@ -1,8 +1,8 @@
-"""How much noise int8 adds: nmc for Akida beside onnxruntime's own quantization of the same random networks.
+"""Noise of int8: nmc for Akida and onnxruntime's own quantization.
 
-Both quantize weights by output channel and activations symmetrically, calibrated on the same 32 images; onnxruntime has
-one range a layer and takes the largest values. Printed is the SNR of the outputs on 16 other images, against the float
-network. `make bench` runs it after the times; exporting the networks needs torch.
+Both quantize weights by output channel and activations symmetrically, calibrated on the same 32 images; onnxruntime
+has one range a layer and takes the largest values. Shown is the SNR of the outputs of random networks on 16 other
+images, against the float network.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from machine import describe
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from page import Section, run
 
 from nmc.compiler import compile_model
 from nmc.runtime import Session
@@ -43,23 +43,22 @@ def snr(wanted: np.ndarray, found: np.ndarray) -> float:
     return 10 * float(np.log10(np.square(wanted).sum() / np.square(wanted - found).sum()))
 
 
-def main() -> None:
-    print(f"{describe()}\n")
-    print(f"{'SNR at the output of a random network':<40} {'nmc':>8} {'onnxruntime int8':>18}")
+def measure(section: Section, quick: bool) -> None:
+    section.table("network", "nmc", "onnxruntime int8")
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        for name, (make, shape) in NAMES.items():
+        for name, (make, shape) in NAMES.items() if not quick else [("resnet18", NAMES["resnet18"])]:
             network = randomize(make(), (32, *shape), seed=3)
             typical, images = (random_clip((n, *shape), seed).numpy() for n, seed in ((32, 5), (16, 4)))
             path, peer = Path(folder) / f"{name}.onnx", Path(folder) / f"{name}.int8.onnx"
-            export(network, random_clip((1, *shape)), path, opset=18)
+            export(network, random_clip((1, *shape)), path, "legacy" if quick else "dynamo", opset=18)
             settings = {"per_channel": True, "activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8}
             quantize_static(path, peer, Images(typical), **settings, extra_options={"ActivationSymmetric": True})
             floats, integers = (FloatModel(model)({"clip": images})["logits"] for model in (path, peer))
             program = compile_model(path, "akida", calibration=typical)
             found = Session(program).run(images).outputs["logits"]
-            print(f"{name:<40} {snr(floats, found):>5.1f} dB {snr(floats, integers):>15.1f} dB")
+            section.row(name, f"{snr(floats, found):.1f} dB", f"{snr(floats, integers):.1f} dB")
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, measure)

@@ -1,15 +1,16 @@
-"""One timestep of a CRI program in the event engine, next to SpikingJelly's dense forward and a scipy sparse table.
+"""A timestep of a CRI program: event engine, SpikingJelly and scipy's sparse tables.
 
 The network is the tutorial's DVS128 Gesture network with random weights (109,615 neurons, 53.3 M synapses). In one
 timestep 1, 5 or 20 % of all axons and neurons are active. SpikingJelly runs the same module, float32, on random
-events, multi-step mode, and its time does not depend on them. scipy adds up the rows of the active sources (int32)
-and then fires and resets in numpy. All run in this one process. The engine's threads share the samples of a batch, so
-one sample runs on one thread. `python benchmarks/cri_engine.py` prints medians of RUNS.
+events in multi-step mode; its work does not depend on them, so it is measured once per table. scipy adds up the rows
+of the active sources (int32), then numpy fires and resets. All run in one process, one after another, so that each
+finds its own data in the caches, as in a run; medians of 9. "G/s" are 10^9 synaptic events per second. "SpikingJelly
+÷ nmc" is how many times as long SpikingJelly takes. The first tables are of the engine's timestep alone; a whole run
+has the host's encoding and readout too.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
 import tempfile
 import time
@@ -20,42 +21,37 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from dvs_table import compiled
-from machine import describe, row
+from machine import in_turns, median
+from page import Section, ms, ratio, run
 
 FOLDER = Path(__file__).parent.parent / "examples" / "dvs_gesture"
 sys.path.insert(0, str(FOLDER))
 
 RUNS = 9
 ACTIVE = (0.01, 0.05, 0.2)
+CASES = ((1, 1), (1, 2), (2, 2), (16, 2))  # samples, threads
 
 
-def median(step: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
-    """Seconds of a step, after two that are not counted; `prepare` runs before each."""
-    times = []
-    for _ in range(RUNS + 2):
-        prepare()
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[2:])
+class Stepping:
+    """Timesteps of the event engine with a share of all axons and neurons active."""
+
+    def __init__(self, network: Any, share: float, batch: int, threads: int):
+        rng = np.random.default_rng(0)
+        self.machine = network.machine(batch, threads)
+        self.axons = rng.random((batch, len(network.axons.degree))) < share
+        fires = rng.random((batch, len(network.place))) < share
+        self.ready = np.where(fires, network.neurons.threshold[network.place], 0)
+
+    def prepare(self) -> None:
+        self.machine.potentials = self.ready
+
+    def step(self) -> None:
+        self.machine.synaptic_events = 0
+        self.machine.step(self.axons)
 
 
-def engine(network: Any, share: float, batch: int, threads: int) -> tuple[float, float]:
-    """Seconds and synaptic events of one timestep of the event engine."""
-    rng, machine = np.random.default_rng(0), network.machine(batch, threads)
-    axons = rng.random((batch, len(network.axons.degree))) < share
-    fires = rng.random((batch, len(network.place))) < share
-    ready = np.where(fires, network.neurons.threshold[network.place], 0)
-
-    def prepare() -> None:
-        machine.potentials = ready
-
-    seconds = median(lambda: machine.step(axons), prepare)
-    return seconds, machine.synaptic_events / (RUNS + 2)
-
-
-def sparse(program: Any, share: float) -> float:
-    """Seconds of one timestep of one sample from scipy's tables."""
+def sparse(program: Any, share: float) -> Callable[[], None]:
+    """A timestep of one sample from scipy's tables."""
     rng, neurons = np.random.default_rng(0), program.neurons.sources
     tables = [
         scipy.sparse.csr_matrix((t.weight.astype(np.int32), t.target, t.indptr), (t.sources, neurons))
@@ -69,10 +65,10 @@ def sparse(program: Any, share: float) -> float:
         sums = [scipy.sparse.csr_matrix(on.astype(np.int32)) @ t for on, t in zip((axons, fired), tables, strict=True)]
         np.where(fired, 0, v) + (sums[0] + sums[1]).toarray()[0]
 
-    return median(step)
+    return step
 
 
-def forward(model: Any, steps: int, size: int, batch: int, threads: int) -> float:
+def forward(model: Any, steps: int, size: int, batch: int, threads: int, runs: int) -> float:
     """Seconds of one timestep in SpikingJelly."""
     import torch
     from spikingjelly.activation_based import functional
@@ -86,52 +82,60 @@ def forward(model: Any, steps: int, size: int, batch: int, threads: int) -> floa
             model(events)
         functional.reset_net(model)
 
-    return median(once) / steps
+    return median(once, runs) / steps
 
 
-def session(program: Any, share: float, steps: int, size: int) -> float:
-    """Seconds of one timestep of a whole run, with the host's work, for input events of that density."""
+def steps(section: Section, network: Any, program: Any, model: Any, times: int, size: int, runs: int) -> None:
+    for batch, threads in CASES[: 1 if runs == 1 else None]:
+        dense = forward(model, times, size, batch, threads, runs)
+        samples = f"{batch} sample{'s' * (batch > 1)}, {threads} thread{'s' * (threads > 1)}"
+        beside = ("scipy", "scipy ÷ nmc") if (batch, threads) == (1, 1) else ()
+        section.table(samples, "nmc", "G/s", "SpikingJelly", "SpikingJelly ÷ nmc", *beside)
+        for share in ACTIVE:
+            stepping = Stepping(network, share, batch, threads)
+            seconds = in_turns({"": stepping.step}, runs, prepare=stepping.prepare)[""]
+            rate = stepping.machine.synaptic_events / seconds / 1e9
+            other = median(sparse(program, share), runs) if beside else 0.0
+            peer = (ms(other), ratio(other, seconds)) if beside else ()
+            section.row(
+                f"{100 * share:.0f} % active", ms(seconds), f"{rate:.2f}", ms(dense), ratio(dense, seconds), *peer
+            )
+
+
+def whole_runs(section: Section, program: Any, times: int, size: int, runs: int) -> None:
+    """One sample with the host's work, for input events of some density."""
     from nmc.runtime import Session
 
-    x = (np.random.default_rng(0).random((1, steps, 2, size, size)) < share).astype(np.float32)
     made = Session(program)
-    return median(lambda: made.run(x)) / program.steps
-
-
-def report(program: Any, model: Any, steps: int, size: int) -> None:
-    from nmc.runtime.fast.cri import Network
-
-    start = time.perf_counter()
-    network = Network.of_program(program)
-    stored = len(network.axons.weight) + len(network.synapses.weight)
-    synapses = program.axons.synapses + program.neurons.synapses
-    note = f"{synapses / 1e6:.1f} M synapses, {stored / 1e6:.1f} M stored; code compiled or from the cache"
-    row("making the network", time.perf_counter() - start, note)
-    for batch, threads in ((1, 1), (1, 2), (2, 2)):
-        case = f"batch {batch}, {threads} thread{'s' * (threads > 1)}"
-        dense = forward(model, steps, size, batch, threads)
-        row(f"SpikingJelly's forward, {case}", dense)
-        for share in ACTIVE:
-            seconds, events = engine(network, share, batch, threads)
-            rate = f"{events / seconds / 1e9:.2f} G synaptic events/s, {1e9 * seconds / events:.2f} ns each"
-            row(f"event engine, {share:.0%} active, {case}", seconds, f"{rate}; {dense / seconds:.1f} × SpikingJelly")
+    section.table("whole run, 1 sample", "a timestep")
     for share in ACTIVE:
-        row(f"scipy's sparse tables, {share:.0%} active, 1 thread", sparse(program, share))
-    for share in ACTIVE:
-        row(f"a whole run, a timestep, {share:.0%} of the pixels", session(program, share, steps, size), "1 sample")
+        x = (np.random.default_rng(0).random((1, times, 2, size, size)) < share).astype(np.float32)
+        section.row(f"{100 * share:.0f} % of the pixels", ms(median(lambda x=x: made.run(x), runs) / program.steps))
 
 
-def main() -> None:
+def measure(section: Section, quick: bool) -> None:
     import network
+    from nmc.runtime.fast.cri import Network
     from nmc.runtime.program import load, save
 
-    print(f"{describe()}\nhere medians of {RUNS}\n")
-    model = network.random_weights(network.dvs_gesture(), seed=0)
-    made = compiled(model, {"events": (network.STEPS, 1, 2, network.SIZE, network.SIZE)}, {})
+    runs, made = (1, network.narrow()) if quick else (RUNS, network.dvs_gesture())
+    model = network.random_weights(made, seed=0)
     with tempfile.TemporaryDirectory() as folder:
-        save(made, Path(folder) / "network.nmc")
-        report(load(Path(folder) / "network.nmc"), model, network.STEPS, network.SIZE)
+        shapes = {"events": (network.STEPS, 1, 2, network.SIZE, network.SIZE)}
+        save(compiled(model, shapes, {}), Path(folder) / "network.nmc")
+        program = load(Path(folder) / "network.nmc")
+        start = time.perf_counter()
+        prepared = Network.of_program(program)
+        seconds = time.perf_counter() - start
+        stored = len(prepared.axons.weight) + len(prepared.synapses.weight)
+        synapses = program.axons.synapses + program.neurons.synapses
+        section.text(
+            f"The engine reads {synapses / 1e6:.1f} M synapses once, stores {stored / 1e6:.1f} M weights, and is ready "
+            f"after {ms(seconds)} (code from numba's cache)."
+        )
+        steps(section, prepared, program, model, network.STEPS, network.SIZE, runs)
+        whole_runs(section, program, network.STEPS, network.SIZE, runs)
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, measure)

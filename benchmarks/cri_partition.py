@@ -1,17 +1,17 @@
-"""A convolutional spiking network of 300 k neurons on four cores: messages, time, and equality with one machine.
+"""A convolutional spiking network of 300 k neurons on four cores.
 
 2×128×128 events, three convolutions, one dense layer, random weights. The partition is compared with the network cut
-into equal runs of neurons in the order of the program. Then both machines run with random events, and every neuron's
-spikes are compared in every timestep. One process, so that the peak memory holds for all of it.
+into equal runs of neurons in several orders. Then the four cores and one machine run with random events, reference
+engine, and every neuron's spikes are compared in every timestep. One process, one run.
 """
 
 from __future__ import annotations
 
-import resource
 import time
 
 import numpy as np
-from machine import describe, row
+from machine import peak_mb
+from page import Section, ms, run
 
 from nmc.backends.cri.partition import partition
 from nmc.backends.cri.target import PROFILES
@@ -28,9 +28,9 @@ LAYERS = ((16, 3, 1), (32, 5, 4), (32, 3, 2))
 CLASSES = 11
 
 
-def network() -> CriProgram:
+def network(shape: tuple[int, ...] = INPUT) -> CriProgram:
     """Layer k has depth k + 1; every neuron fires at the threshold of its layer and does not leak."""
-    rng, shape, shapes, tables = np.random.default_rng(0), INPUT, [], []
+    rng, events, shapes, tables = np.random.default_rng(0), shape, [], []
     for channels, kernel, stride in LAYERS:
         pad = kernel // 2
         weight = rng.integers(-20, 30, (channels, shape[0], kernel, kernel)).astype(np.int8)
@@ -55,7 +55,7 @@ def network() -> CriProgram:
         axons=tables[0],
         neurons=stacked(tables[1:], first[1:], CLASSES),
         populations=populations,
-        inputs=(Input("events", (STEPS, *INPUT), 0, 1, 1.0, 0, every=1),),
+        inputs=(Input("events", (STEPS, *events), 0, 1, 1.0, 0, every=1),),
         schedule=(),
         readouts=(Readout("y", "count", (CLASSES,), read, 0 * read, np.ones(CLASSES), len(shapes), STEPS),),
         steps=steps,
@@ -83,27 +83,25 @@ def differences(program: CriProgram, cores: CoresMachine) -> tuple[int, int]:
     return wrong, spikes
 
 
-def main() -> None:
-    print(f"{describe()}; one run\n")
-    program = network()
+def measure(section: Section, quick: bool) -> None:
+    program = network((2, 32, 32)) if quick else network()
     start = time.perf_counter()
     found = partition(program, CORES)
     seconds = time.perf_counter() - start
-    synapses = program.axons.synapses + program.neurons.synapses
-    row("partition over 4 cores", seconds, f"{len(program.neuron_model):,} neurons, {synapses / 1e6:.1f} M synapses")
-    for one in found.search.tried:
-        print(f"  {one.name:<14} {one.contiguous:>9,} messages as it is, {one.refined:>9,} after moves")
-    kept = "kept as it was" if found.search.kept else "improved"
-    print(f"  chosen: {found.search.chosen}, {kept}: {found.cores.messages:,} messages")
-    for number, needs in enumerate(found.needs):
-        print(f"  core {number}: " + ", ".join(f"{need.count:,} {need.what}" for need in needs))
     start = time.perf_counter()
     machine = CoresMachine(found.cores)
     wrong, spikes = differences(program, machine)
-    row("both machines, a run", time.perf_counter() - start, f"{wrong} of {spikes:,} spikes differ")
-    print(f"  {machine.messages:,} messages; {found.cores.latency} timesteps more")
-    print(f"  peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    both, synapses = time.perf_counter() - start, program.axons.synapses + program.neurons.synapses
+    columns = ("synapses", "partition", "messages", "run, both machines", "spikes", "differ", "peak memory")
+    section.table("neurons", *columns)
+    results = (ms(seconds), f"{found.cores.messages:,}", ms(both), f"{spikes:,}", f"{wrong}", f"{peak_mb():.0f} MB")
+    section.row(f"{len(program.neuron_model):,}", f"{synapses / 1e6:.1f} M", *results)
+    section.table("order in which neurons are cut", "messages", "after moves")
+    for one in found.search.tried:
+        section.row(one.name, f"{one.contiguous:,}", f"{one.refined:,}")
+    for number, needs in enumerate(found.needs):
+        section.text(f"Core {number}: " + ", ".join(f"{need.count:,} {need.what}" for need in needs) + ".")
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, measure)

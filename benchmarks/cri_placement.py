@@ -1,24 +1,25 @@
-"""Rows that placement saves, and how long it takes: the networks of cri_tables.py with 5×5 kernels.
+"""Rows of memory that placement saves, and how long it takes.
 
-Three cases: with the shapes of its layers; `bare`, the neurons of each layer permuted at random and no shapes;
-`pruned`, the same as bare with a tenth of the weights 0. Each runs in a process of its own, so that the peak memory is
-its own (the tables, 340 MB, and those of the network before it was permuted included).
+The network of `cri_tables` with 5×5 kernels in three cases: `shapes`, with the shapes of its layers; `bare`, the
+neurons of each layer permuted at random and no shapes; `pruned`, the same as bare with a tenth of the weights 0. Each
+runs once, in a process of its own, so that the peak memory is its own (the tables, 340 MB, and those of the network
+before it was permuted included). Rows are shares of a core's rows: in the order of the program, placed, and a bound
+below which no placement gets.
 `python benchmarks/cri_placement.py CASE` runs one and prints JSON.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
 import time
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from cri_tables import network
-from machine import describe, row
+from cri_tables import CHANNELS, network
+from machine import own_process, peak_mb
+from page import Section, ms, run
 
 from nmc.backends.cri.placement import natural, place
 from nmc.backends.cri.placement.efficiency import efficiency
@@ -27,14 +28,15 @@ from nmc.runtime.program.cri import CriProgram, Input, NeuronModel, Population, 
 
 CASES = ("shapes", "bare", "pruned")
 INPUT = (2, 63, 63)
-SHAPES = ((100, 30, 30), (100, 13, 13), (100, 5, 5), (120,), (84,), (11,))
+SIDES, DENSE = (30, 13, 5), ((120,), (84,), (11,))
 
 
-def program(case: str) -> CriProgram:
-    axons, neurons = network(5)
-    first = np.cumsum([0, *(int(np.prod(shape)) for shape in SHAPES)])
-    populations = tuple(Population(f"layer{k}", "plain", int(first[k]), shape) for k, shape in enumerate(SHAPES))
-    count, outputs = int(first[-1]), SHAPES[-1][0]
+def program(case: str, channels: int) -> CriProgram:
+    axons, neurons = network(5, channels)
+    shapes = (*((channels, side, side) for side in SIDES), *DENSE)
+    first = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+    populations = tuple(Population(f"layer{k}", "plain", int(first[k]), shape) for k, shape in enumerate(shapes))
+    count, outputs = int(first[-1]), DENSE[-1][0]
     if case != "shapes":
         rng = np.random.default_rng(1)
         new = np.concatenate([a + rng.permutation(b - a) for a, b in pairwise(first)])
@@ -72,29 +74,28 @@ def pruned(table: Table) -> Table:
     return replace(table, weight=table.weight * kept)
 
 
-def measure(case: str) -> dict[str, float]:
-    network = program(case)
+def of_case(case: str, channels: int = CHANNELS) -> dict[str, float]:
+    network = program(case, channels)
     before = efficiency(network, natural(network))
     start = time.perf_counter()
     placed = place(network)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     after = efficiency(network, placed)
     share = {"natural": before.share, "placed": after.share, "least": after.least / after.rows * after.share}
     return {"seconds": seconds, "peak_mb": peak, **share, "rows": after.rows}
 
 
-def main() -> None:
-    print(f"{describe()}; one run each\n")
+def measure(section: Section, quick: bool) -> None:
+    section.table("case", "time", "natural", "placed", "least", "peak memory")
     for case in CASES:
-        command = [sys.executable, __file__, case]
-        one = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        rows = ", ".join(f"{name} {one[name]:.1%}" for name in ("natural", "placed", "least"))
-        row(f"placement, {case}", one["seconds"], f"rows of a core: {rows}; peak {one['peak_mb']:.0f} MB")
+        one = of_case(case, 4) if quick else own_process(__file__, case)
+        rows = (f"{one[name]:.1%}" for name in ("natural", "placed", "least"))
+        section.row(case, ms(one["seconds"]), *rows, f"{one['peak_mb']:.0f} MB")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(sys.argv[1])))
+    if sys.argv[1:] and sys.argv[1] in CASES:
+        print(json.dumps(of_case(sys.argv[1])))
     else:
-        main()
+        run(__file__, __doc__, measure)

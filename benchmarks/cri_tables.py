@@ -1,21 +1,20 @@
-"""How long the tables of large spiking networks take: 3 convolutions of 100 channels and 3 dense layers on 2×63×63.
+"""Synapse tables of large spiking networks.
 
-Weights are random integers. Each build runs in a process of its own, so that the peak memory is its own (interpreter
-and numpy included). Then one timestep of the reference simulator with 5 % of all axons and neurons active.
+Three convolutions of 100 channels and three dense layers on 2×63×63, with random integers as weights. Each build runs
+in a process of its own, so that the peak memory is its own (interpreter and numpy included); medians of 3. `input` is
+the reference engine's sum over the synapses of 5 % of all axons and neurons.
 `python benchmarks/cri_tables.py KERNEL` builds one network and prints JSON.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import statistics
-import subprocess
 import sys
 import time
 
 import numpy as np
-from machine import describe, row
+from machine import medians, peak_mb
+from page import Section, ms, run
 
 from nmc.backends.cri.tables import Placed, table
 from nmc.backends.cri.unroll import fan
@@ -28,12 +27,12 @@ ACTIVE = 0.05
 INPUT, CHANNELS, DENSE = (1, 2, 63, 63), 100, (120, 84, 11)
 
 
-def network(kernel: int) -> tuple[Table, Table]:
+def network(kernel: int, channels: int = CHANNELS) -> tuple[Table, Table]:
     """The tables of axons (one per input element) and of neurons, layer after layer."""
     rng = np.random.default_rng(0)
     source, layers = np.arange(np.prod(INPUT)).reshape(INPUT), []
     axons = stop = source.size
-    for outputs in (*[CHANNELS] * 3, *DENSE):
+    for outputs in (*[channels] * 3, *DENSE):
         if len(layers) < 3:
             op = Conv((2, 2), ((0, 0), (0, 0)), (1, 1))
             shape = (outputs, source.shape[1], kernel, kernel)
@@ -50,11 +49,11 @@ def network(kernel: int) -> tuple[Table, Table]:
     return table(first, axons), table(rest, stop - axons)
 
 
-def measure(kernel: int) -> dict[str, float]:
+def of_kernel(kernel: int) -> dict[str, float]:
     start = time.perf_counter()
     axons, neurons = network(kernel)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     rng, sums, events = np.random.default_rng(1), np.zeros((1, neurons.sources), np.int64), 0
     start = time.perf_counter()
     for part in (axons, neurons):
@@ -65,21 +64,17 @@ def measure(kernel: int) -> dict[str, float]:
     return {"seconds": seconds, "peak_mb": peak, "step": step, "events": events, **found}
 
 
-def main() -> None:
-    print(f"{describe()}; tables: medians of {RUNS}\n")
-    for kernel in (5, 3):
-        command = [sys.executable, __file__, str(kernel)]
-        runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(RUNS)]
-        one = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-        name = f"{kernel}×{kernel} kernels"
-        size = f"{one['neurons']:,} neurons, {one['axons']:,} axons, {one['synapses'] / 1e6:.1f} M synapses"
-        rate = f"{one['synapses'] / one['seconds'] / 1e6:.0f} M synapses/s, peak {one['peak_mb']:.0f} MB; {size}"
-        row(f"{name}: tables", one["seconds"], rate)
-        row(f"{name}: one timestep, 5 % active", one["step"], f"{one['events'] / 1e6:.1f} M synaptic events")
+def measure(section: Section, quick: bool) -> None:
+    section.table("kernels", "neurons", "axons", "synapses", "tables", "M synapses/s", "peak memory", "input")
+    for kernel in (3,) if quick else (5, 3):
+        one = medians(__file__, str(kernel), runs=1 if quick else RUNS)
+        size = (f"{one['neurons']:,.0f}", f"{one['axons']:,.0f}", f"{one['synapses'] / 1e6:.1f} M")
+        rate, peak = f"{one['synapses'] / one['seconds'] / 1e6:.0f}", f"{one['peak_mb']:.0f} MB"
+        section.row(f"{kernel}×{kernel}", *size, ms(one["seconds"]), rate, peak, ms(one["step"]))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(int(sys.argv[1]))))
+    if sys.argv[1:] and sys.argv[1].isdigit():
+        print(json.dumps(of_kernel(int(sys.argv[1]))))
     else:
-        main()
+        run(__file__, __doc__, measure)

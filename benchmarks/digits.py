@@ -1,16 +1,17 @@
-"""How long the digits take: start-up, compile and simulate, side by side with onnxruntime on the float network.
+"""Handwritten digits: compile and simulate.
 
-`make bench` prints medians of 5 runs with the machine and the versions. One process, default threads.
+Compilation calibrates on the whole training set. Times are those of 500 digits in one call, by default threads,
+beside the float network in onnxruntime; medians of 5.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import onnxruntime
-from machine import describe, median, row
+from machine import RUNS, median
+from page import Section, ms, run
 
 from nmc.compiler import compile_model
 from nmc.runtime import Session
@@ -22,24 +23,23 @@ from data import load_split  # noqa: E402
 SAMPLES = 500
 
 
-def main() -> None:
-    print(f"{describe()}\n")
-    command = [str(Path(sys.executable).with_name("nmc")), "--help"]
-    row("nmc --help", median(lambda: subprocess.run(command, check=True, capture_output=True), 10), "of 10")
+def measure(section: Section, quick: bool) -> None:
     x_train, _, x_test, _ = load_split()
-    images = x_test[:SAMPLES]
-    for name in ("digits", "digits_residual"):
+    images, typical, runs = x_test[:SAMPLES], x_train, RUNS
+    if quick:
+        images, typical, runs = images[:8], x_train[:16], 1
+    columns = (f"simulate {len(images)} digits", "M synaptic events/s", f"onnxruntime float32, {len(images)} digits")
+    section.table("network, cri with T = 15", "compile", *columns)
+    for name in ("digits", "digits_residual")[: 1 if quick else None]:
         model = FOLDER / f"{name}.onnx"
-        row(f"{name}: compile for cri, T = 15", median(lambda m=model: compile_model(m, "cri", calibration=x_train)))
-        session = Session(compile_model(model, "cri", calibration=x_train))
-        events = session.run(images[:8]).counters["synaptic_events"] / 8
-        seconds = median(lambda s=session: s.run(images))
-        rate = f"{SAMPLES * events / seconds / 1e6:.0f} M synaptic events/s"
-        row(f"{name}: simulate {SAMPLES} digits, event engine", seconds, rate)
-        float_session = onnxruntime.InferenceSession(model)
-        peer = median(lambda s=float_session: s.run(None, {"image": images}))
-        row(f"{name}: the float network in onnxruntime", peer, f"{seconds / peer:.0f} times faster than the simulation")
+        compiling = median(lambda m=model: compile_model(m, "cri", calibration=typical), runs)
+        session = Session(compile_model(model, "cri", calibration=typical))
+        events = session.run(images).counters["synaptic_events"]
+        seconds = median(lambda s=session: s.run(images), runs)
+        floats = onnxruntime.InferenceSession(model)
+        peer = median(lambda s=floats: s.run(None, {"image": images}), runs)
+        section.row(name, ms(compiling), ms(seconds), f"{events / seconds / 1e6:.0f}", ms(peer))
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, measure)

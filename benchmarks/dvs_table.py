@@ -1,17 +1,16 @@
-"""How long the tutorial's DVS128 Gesture networks take from SpikingJelly module to program, and one timestep.
+"""The tutorial's DVS128 Gesture networks from SpikingJelly module to program.
 
 Weights are random. Every compilation runs in a process of its own, so that peak memory is its own (Python, torch,
-SpikingJelly and the module included). One timestep has 5 % of all axons and neurons active; beside it SpikingJelly's
-forward on 10 timesteps of random events, divided by 10, in the same process. `make bench` runs it;
+SpikingJelly and the module included: `modules` is what they take). Medians of 3 processes. The last table is one
+timestep of the reference engine, numpy, with 5 % of all axons and neurons active, beside SpikingJelly's forward (two
+threads).
 `python benchmarks/dvs_table.py FACTORY` measures one network and prints JSON.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from machine import describe, median, row
+from machine import median, medians, peak_mb
+from page import Section, ms, ratio, run
 
 FOLDER = Path(__file__).parent.parent / "examples" / "dvs_gesture"
 sys.path.insert(0, str(FOLDER))
@@ -27,16 +27,9 @@ sys.path.insert(0, str(FOLDER))
 RUNS, STEP_RUNS = 3, 5
 ACTIVE = 0.05
 THREADS = 2
-TARGETS = {"dvs_gesture": (6.0, 1500), "dvs_gesture_3x3": (3.0, 1000)}  # seconds, MB
+FACTORIES = ("dvs_gesture", "dvs_gesture_3x3")
 STAGES = ("front end", "quantize", "lower")
 T = TypeVar("T")
-
-
-def peak_mb() -> float:
-    """The largest resident size of this process so far; 0 where the system does not say."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1024 if found else 0
 
 
 def timed(found: dict[str, float], stage: str, function: Callable[[], T]) -> T:
@@ -96,7 +89,7 @@ def forward(model: Any, steps: int, size: int) -> float:
     return median(once, STEP_RUNS) / steps
 
 
-def measure(factory: str) -> dict[str, float]:
+def of_network(factory: str) -> dict[str, float]:
     import network
 
     model = network.random_weights(getattr(network, factory)(), seed=0)
@@ -108,25 +101,24 @@ def measure(factory: str) -> dict[str, float]:
     return found | {"neurons": program.neurons.sources, "axons": program.axons.sources, "synapses": synapses}
 
 
-def main() -> None:
-    print(f"{describe()}; compilations: medians of {RUNS}\n")
-    for factory, (seconds, memory) in TARGETS.items():
-        command = [sys.executable, __file__, factory]
-        runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(RUNS)]
-        one = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-        size = f"{one['neurons']:,.0f} neurons, {one['axons']:,.0f} axons, {one['synapses'] / 1e6:.1f} M synapses"
-        total = sum(one[stage] for stage in STAGES)
-        row(f"{factory}: module to program", total, f"target {seconds:.0f} s; {size}")
-        for stage in STAGES:
-            row(f"{factory}: {stage}", one[stage], f"peak memory {one[f'{stage} MB']:.0f} MB, target {memory} MB")
-        rate = f"{one['events'] / 1e6:.1f} M synaptic events, {one['events'] / one['step'] / 1e6:.0f} M/s"
-        row(f"{factory}: one timestep, 5 % active, reference engine", one["step"], rate)
-        ratio = f"{THREADS} threads; simulation / SpikingJelly = {one['step'] / one['forward']:.1f}"
-        row(f"{factory}: one timestep of SpikingJelly's forward", one["forward"], ratio)
+def measure(section: Section, quick: bool) -> None:
+    factories = ("narrow",) if quick else FACTORIES
+    found = {name: medians(__file__, name, runs=1 if quick else RUNS) for name in factories}
+    section.table("network", "neurons", "axons", "synapses", "compile", *STAGES)
+    for name, one in found.items():
+        size = (f"{one['neurons']:,.0f}", f"{one['axons']:,.0f}", f"{one['synapses'] / 1e6:.1f} M")
+        section.row(name, *size, ms(sum(one[stage] for stage in STAGES)), *(ms(one[stage]) for stage in STAGES))
+    section.table("peak memory, MB", "modules", *STAGES)
+    for name, one in found.items():
+        section.row(name, *(f"{one[f'{stage} MB']:.0f}" for stage in ("modules", *STAGES)))
+    section.table("a timestep, 5 % active", "reference engine", "synaptic events", "SpikingJelly", "SpikingJelly ÷ nmc")
+    for name, one in found.items():
+        events = f"{one['events'] / 1e6:.1f} M"
+        section.row(name, ms(one["step"]), events, ms(one["forward"]), ratio(one["forward"], one["step"]))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(sys.argv[1])))
+    if sys.argv[1:] and sys.argv[1].isidentifier():
+        print(json.dumps(of_network(sys.argv[1])))
     else:
-        main()
+        run(__file__, __doc__, measure)

@@ -1,16 +1,20 @@
-"""How long video networks take: import to stream, factorization, and frames, beside onnxruntime on the clip network.
+"""Video networks as floats: import to a stream, factorization, the reference session.
 
-`make bench` runs it after the digits; exporting the networks needs torch.
+TENN Jester has 16 frames of 100×100 and 1.35 M parameters; the reference session computes in float64, frame by frame,
+and onnxruntime float32, clip by clip. The C3D has half the original channel counts, 32 to 256, on 32×32 pixels. Random
+weights. Medians of 5; factorizations run once.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import onnxruntime
-from machine import describe, median, row
+from machine import RUNS, median
+from page import Section, ms, run
 
 from nmc.compiler import transform
 from nmc.compiler.frontends import read_model
@@ -25,41 +29,42 @@ from models.weights import random_clip, randomize  # noqa: E402
 STREAM = "canonicalize,fold-batch-norm,make-causal,stream"
 
 
-def jester(folder: Path) -> None:
-    """TENN Jester at full size: 16 frames of 100×100, 1.35 M parameters."""
-    shape = (1, 3, 16, 100, 100)
-    path = export(randomize(tenn.jester(), shape), random_clip(shape), folder / "jester.onnx")
+def jester(section: Section, folder: Path, quick: bool) -> None:
+    size, runs, exporter = (32, 1, "legacy") if quick else (100, RUNS, "dynamo")
+    shape = (1, 3, 16, size, size)
+    path = export(randomize(tenn.jester(), shape), random_clip(shape), folder / "jester.onnx", exporter)
     clip = random_clip(shape, seed=1).numpy()
-    row("TENN Jester: import to streaming graph", median(lambda: transform(path, STREAM)))
+    importing = median(lambda: transform(path, STREAM), runs)
     graph = transform(path, STREAM).graph
     name = graph.inputs[0].name
-    frame = median(lambda: FrameSession(graph).run({name: clip})) / 16
+    frame = median(lambda: FrameSession(graph).run({name: clip}), runs) / 16
     session = onnxruntime.InferenceSession(path)
-    peer = median(lambda: session.run(None, {name: clip})) / 16
-    row("TENN Jester: a frame, reference session (float64)", frame)
-    row("TENN Jester: a frame of the clip in onnxruntime", peer, f"{frame / peer:.0f} times faster than the reference")
+    peer = median(lambda: session.run(None, {name: clip}), runs) / 16
+    section.table("TENN Jester", "import to streaming graph", "a frame, reference session", "a frame, onnxruntime")
+    section.row(f"{size}×{size} pixels", ms(importing), ms(frame), ms(peer))
 
 
-def c3d(folder: Path) -> None:
-    """A C3D with the original channel counts, 64 to 512, on few pixels."""
+def c3d(section: Section, folder: Path, width: int) -> None:
     shape = (1, 3, 16, 32, 32)
-    path = export(randomize(classics.C3D(width=64), shape), random_clip(shape), folder / "c3d.onnx")
+    path = export(randomize(classics.C3D(width=width), shape), random_clip(shape), folder / "c3d.onnx")
     graph = transform(read_model(path), "canonicalize,fold-batch-norm").graph
     clip = {graph.inputs[0].name: random_clip(shape, seed=1).numpy()}
+    section.table(f"C3D, {width} to {8 * width} channels", "factorize", "largest relative output change")
     for rank in ("exact", "r2plus1d", "energy=0.99"):
         passes = f"factorize-conv3d{{rank={rank}}}"
-        seconds = median(lambda p=passes: transform(graph, p), runs=1)
-        (before,), (after,) = (evaluate(g, clip).values() for g in (graph, transform(graph, passes).graph))
-        error = float(abs(after - before).max() / abs(before).max())
-        row(f"C3D, 64 to 512 channels: factorize, rank {rank}", seconds, f"largest relative output change {error:.1e}")
+        start = time.perf_counter()
+        changed = transform(graph, passes).graph
+        seconds = time.perf_counter() - start
+        (before,), (after,) = (evaluate(g, clip).values() for g in (graph, changed))
+        section.row(f"rank {rank}", ms(seconds), f"{float(abs(after - before).max() / abs(before).max()):.1e}")
 
 
-def main() -> None:
-    print(f"{describe()}\n")
+def measure(section: Section, quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        jester(Path(folder))
-        c3d(Path(folder))
+        jester(section, Path(folder), quick)
+        if not quick:
+            c3d(section, Path(folder), 32)
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, measure)

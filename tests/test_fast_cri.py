@@ -169,6 +169,25 @@ def test_dense_layers_are_runs(outputs: tuple[int, ...]) -> None:
     check_steps(engine, machine, activity(machine, 5))
 
 
+@pytest.mark.parametrize("changed", ["nothing", "offset", "length", "runs", "base"])
+def test_neighbours_whose_runs_are_almost_the_same(changed: str) -> None:
+    """Nine axons with two runs of 20 neurons each; one thing is different in every third."""
+    rng, row = np.random.default_rng(3), [*range(20), *range(50, 70)]
+    moved = {
+        "nothing": row,
+        "offset": [*range(20), *range(51, 71)],
+        "length": [*range(19), *range(50, 71)],
+        "runs": [*range(20), *range(50, 69), 80],
+        "base": [n + 1 for n in row],
+    }[changed]
+    entries = [(a, n, int(rng.integers(1, 99))) for a in range(9) for n in (moved if a % 3 == 2 else row)]
+    machine, shapes = dense((100,), np.arange(100))
+    machine.axons = table(9, entries)
+    engine = fast(machine, shapes)
+    assert len(engine.network.axons.template)
+    check_steps(engine, machine, [np.ones((2, 9), np.bool_), *activity(machine, 12, 0.7)])
+
+
 def test_a_table_without_structure_is_read_where_it_lies() -> None:
     machine, shapes = dense((40, 5, 5), np.arange(0, 1000, 37))
     rng = np.random.default_rng(2)

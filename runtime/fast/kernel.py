@@ -108,9 +108,9 @@ def _list(v: Ints, listed: Int32s, threshold: Ints, inclusive: bool) -> int:
             some += (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i]))
         if some:
             for i in range(np.uint64(start), np.uint64(end)):
-                # Listed, and kept if it fires: no branch, which would be guessed wrong for many of them.
-                listed[count] = i
-                count += (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i]))
+                if (v[i] > threshold[i]) | (inclusive & (v[i] == threshold[i])):
+                    listed[count] = i
+                    count += 1
     return count
 
 
