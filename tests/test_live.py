@@ -58,6 +58,11 @@ def clips(folder: Path) -> Array:
 # --- what is shown ---
 
 
+def _heeds_interrupts() -> None:
+    """As in a terminal: what runs in the background of a script has SIGINT ignored, and so have its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def in_terminal(*arguments: object, interrupt_after: bytes = b"") -> tuple[int, str]:
     """Exit code and output of `nmc` in a terminal of its own; Ctrl-C once it has printed `interrupt_after`."""
     leader, follower = pty.openpty()
@@ -65,7 +70,14 @@ def in_terminal(*arguments: object, interrupt_after: bytes = b"") -> tuple[int, 
     command = [sys.executable, "-m", "nmc.cli.main", *map(str, arguments)]
     colours = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "100", "LINES": "30"}
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | colours
-    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    process = subprocess.Popen(
+        command,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=environment,
+        preexec_fn=_heeds_interrupts,
+    )
     os.close(follower)
     said, sent = b"", not interrupt_after
     while True:
