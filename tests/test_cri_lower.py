@@ -181,6 +181,15 @@ def test_potentials_beyond_the_profile_are_refused() -> None:
     assert caught.value.exit_code == 5
 
 
+def test_control_axons_beyond_all_memory_are_refused() -> None:
+    control = Control(0)
+    control.add("net.release", 0, np.full(4, 2**31), 0, 0)
+    assert control.count == 2**31 // 32767 + 1
+    with pytest.raises(NmcError, match="NMC-C003") as caught:
+        control.add("net.release", 0, np.full(1000, 2**40), 0, 0)
+    assert caught.value.exit_code == 5
+
+
 def test_hardware_limits_are_reported_together_and_sim_has_none() -> None:
     graph = quantized(1, inputs=2, outputs=40)
     tiny = Limits(neurons=39, axons=10, models=16, columns=16, targets_per_column=2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...compiler.diagnostics import limit
 from ...compiler.ir.ops.base import Array
 from ...runtime.program.cri import Phase
 from .affine import Entries
@@ -13,6 +14,8 @@ from .tables import INT16
 
 # 4,096 neurons in a row have 256 in each of the 16 columns: both limits of a source at once.
 TARGETS = 4096
+# Synapses of one phase: beyond, weights of wildly different sizes would fill the memory with control axons.
+MOST_SYNAPSES = 2**24
 
 
 def pieces(amounts: Array) -> list[Array]:
@@ -35,6 +38,7 @@ class Control:
     def add(self, name: str, first_neuron: int, amounts: Array, start: int, stop: int) -> None:
         """In every timestep start … stop, add amounts[i] to neuron first_neuron + i."""
         begin = self.count
+        self._check(name, amounts)
         for piece in pieces(amounts):
             for chunk in range(0, len(piece), TARGETS):
                 part = piece[chunk : chunk + TARGETS]
@@ -46,6 +50,18 @@ class Control:
                     self.count += 1
         if self.count > begin:
             self.schedule.append(Phase(name, self.first + begin, self.count - begin, start, stop))
+
+    def _check(self, name: str, amounts: Array) -> None:
+        """NmcError NMC-C003 if the phase takes more than MOST_SYNAPSES synapses."""
+        most = int(np.abs(amounts).max(initial=0))
+        needed = -(-most // INT16) * len(amounts)
+        if needed > MOST_SYNAPSES:
+            raise limit(
+                "NMC-C003",
+                f"potentials of %{name.rsplit('.', 1)[0]} are moved by {most} at once",
+                why=f"a synapse adds at most {INT16}: that is {needed} synapses, at most {MOST_SYNAPSES} are made",
+                hint="the training diverged, or a bias dwarfs the weights beside it; else fewer timesteps",
+            )
 
     def hold(self, name: str, first_neuron: int, bound: Array, start: int) -> Array:
         """Charge the neurons to −B ≤ −bound by the end of timestep `start`; returns B.
