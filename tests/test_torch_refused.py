@@ -49,6 +49,20 @@ def test_every_unsupported_layer_is_named_at_once() -> None:
     assert [d.what.split()[0] for d in found] == ["softshrink", "hardshrink", "log_sigmoid"]
 
 
+def test_a_layer_that_reads_a_constant_alone_is_refused_as_well() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("start", torch.zeros(1, 4))
+            self.memory = nn.RNNCell(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.memory(self.start)
+
+    found = refusal(Net(), ROW)
+    assert [(d.code, d.where) for d in found] == [("NMC-I010", "layer 'memory' (RNNCell), node 'memory'")]
+
+
 @pytest.mark.parametrize(
     ("layer", "shapes"),
     [

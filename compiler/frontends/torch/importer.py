@@ -23,7 +23,6 @@ from .call import Call, to_array
 from .handlers import NAMES, handler_of, other_neuron, refused, row_of, word
 from .reasons import reason
 from .shapes import OP, REFUSAL, STALE, fake_of
-from .spiking_classes import neuron_reason
 from .trace import Traced
 
 REFUSED = object()  # what a refused node would have been
@@ -135,7 +134,7 @@ class Importer:
         flows = any(isinstance(operand, Value) or operand is REFUSED for operand in operands)
         handler = handler_of(node) if module is None else row_of(module)
         if flows and module is not None and handler is other_neuron:
-            raise Refusal("NMC-I010", *neuron_reason(module))
+            other_neuron(call, module)
         if refusal := node.meta.get(REFUSAL):
             raise refusal
         if flows and handler in (None, refused):

@@ -6,16 +6,17 @@ from typing import Any, NoReturn
 
 from torch import nn
 
+from ...common.problems import Refusal
 from ..call import Call
-from ..spiking_classes import changed_methods, is_neuron, is_surrogate, library_class
+from ..reasons import reason
+from ..spiking_classes import changed_methods, is_neuron, is_surrogate, library_class, neuron_reason
 from . import attention, recurrent, snntorch, spikingjelly
 from .functions import Handler
 
 
 def refused(call: Call, module: nn.Module, *operands: Any, **named: Any) -> NoReturn:
-    """A layer of PyTorch that has no counterpart, and whose inner operations are of no interest to the user. The
-    importer refuses it by its name."""
-    raise NotImplementedError(call.op)
+    """A layer of PyTorch that has no counterpart, and whose inner operations are of no interest to the user."""
+    raise Refusal("NMC-I010", *reason(call.op))
 
 
 # Modules that are one node of a trace, called with the `Call`, the module, and the operands of its `forward`.
@@ -38,8 +39,8 @@ def row_of(module: nn.Module) -> Handler | None:
 
 
 def other_neuron(call: Call, module: nn.Module, *operands: Any, **named: Any) -> NoReturn:
-    """A neuron that nmc does not know. The importer refuses it by its name."""
-    raise NotImplementedError(call.op)
+    """A neuron that nmc does not know."""
+    raise Refusal("NMC-I010", *neuron_reason(module))
 
 
 def _library_row(module: nn.Module) -> Handler | None:
