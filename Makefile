@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import coverage mutation bench bench-quick docs
-.PHONY: determinism determinism-versions
+.PHONY: determinism determinism-versions dist
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -23,6 +23,10 @@ $(VENV)/.check: $(VENV)/.test
 	@touch $@
 $(VENV)/.quality: $(VENV)/.test
 	$(PIP) -e '.[quality]'
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.core
+	$(PIP) -e '.[release]'
 	@touch $@
 
 demo: $(VENV)/.core ## Compile the shipped digit, gesture and event networks, simulate them, print accuracy
@@ -104,3 +108,11 @@ bench: $(VENV)/.test ## Measure speed and memory beside other tools, write docs/
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py
+
+dist: $(VENV)/.release ## Build wheel and source distribution into dist/, install the wheel elsewhere and try it
+	rm -rf dist build/dist
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/dist
+	build/dist/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/dist && bin/nmc --version && bin/nmc compile $(CURDIR)/examples/digits/digits.onnx --target cri && bin/nmc inspect digits.nmc
