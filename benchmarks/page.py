@@ -25,6 +25,8 @@ BENCHMARKS = (
     "cri_tables",
     "cri_placement",
     "cri_partition",
+    "mpi_scaling",
+    "torch_engine",
     "digits",
     "video",
     "import_time",

@@ -6,15 +6,16 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
 from ..runtime.program.diagnostics import Diagnostic, Exit, NmcError
-
-WIDE = 160
+from .progress import Bar
+from .progress import progress_bar as progress_bar
+from .tables import print_table as print_table
 
 
 class Output:
@@ -35,12 +36,42 @@ class Output:
             for sentence in sentences:
                 click.echo(f"warning: {sentence}", err=True)
 
+    def bar(self, what: str) -> AbstractContextManager[Bar | None]:
+        """A bar for what may take long (`progress_bar`), unless --quiet or --json is given."""
+        return progress_bar(not (self.quiet or self.as_json), what)
+
     def fail(self, error: NmcError) -> None:
         if self.as_json:
             errors = [diagnostic.to_json() for diagnostic in error.diagnostics]
             click.echo(json.dumps({"ok": False, "exit": int(error.exit_code), "errors": errors}, indent=2))
         else:
             click.echo(str(error), err=True)
+
+
+class ConfiguredCommand(click.Command):
+    """A command whose options may stand in a file (`config`)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            try:
+                ctx.default_map = self._configured(ctx)
+            except NmcError as error:
+                Output("--json" in args, False).fail(error)
+                ctx.exit(int(error.exit_code))
+        return super().parse_args(ctx, args)
+
+    def _configured(self, ctx: click.Context) -> dict[str, Any]:
+        """What the file of options says of this command."""
+        from .config import config_of, settings_for
+
+        root, names, above = ctx.find_root(), list[str](), ctx
+        while above.parent is not None:
+            names.insert(0, above.info_name or "")
+            above = above.parent
+        config = config_of(root.params.get("config"), root.params.get("no_config", False))
+        if config is None or not isinstance(root.command, click.Group):
+            return {}
+        return {setting.option: setting.value for setting in settings_for(config, names, ctx, root.command)}
 
 
 def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
@@ -50,8 +81,10 @@ def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], c
     traceback is shown when NMC_TRACEBACK is set.
     """
 
+    kind: type[click.Command] = settings.pop("cls", ConfiguredCommand)
+
     def decorate(function: Callable[..., None]) -> click.Command:
-        @click.command(name, **settings)
+        @click.command(name, cls=kind, **settings)
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
         @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
         @functools.wraps(function)
@@ -59,25 +92,27 @@ def nmc_command(name: str, **settings: Any) -> Callable[[Callable[..., None]], c
             out = Output(as_json, quiet)
             try:
                 function(out, **arguments)
-            except NmcError as error:
-                out.fail(error)
-                sys.exit(int(error.exit_code))
-            except MemoryError:
-                out.fail(
-                    NmcError(Diagnostic("NMC-X002", "out of memory", hint="a smaller batch or network"), Exit.LIMIT)
-                )
-                sys.exit(int(Exit.LIMIT))
             except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
                 raise  # click ends quietly where nobody reads the output any more
             except Exception as error:
-                if os.environ.get("NMC_TRACEBACK"):
+                if os.environ.get("NMC_TRACEBACK") and not isinstance(error, (NmcError, MemoryError)):
                     raise
-                out.fail(NmcError(internal_error(error), Exit.CHECK_FAILED))
-                sys.exit(int(Exit.CHECK_FAILED))
+                found = reported(error)
+                out.fail(found)
+                sys.exit(int(found.exit_code))
 
         return run
 
     return decorate
+
+
+def reported(error: Exception) -> NmcError:
+    """What a user is told of an exception, and the exit code."""
+    if isinstance(error, NmcError):
+        return error
+    if isinstance(error, MemoryError):
+        return NmcError(Diagnostic("NMC-X002", "out of memory", hint="a smaller batch or network"), Exit.LIMIT)
+    return NmcError(internal_error(error), Exit.CHECK_FAILED)
 
 
 def internal_error(error: Exception) -> Diagnostic:
@@ -88,36 +123,3 @@ def internal_error(error: Exception) -> Diagnostic:
         why="this is a bug in nmc, not in your input",
         hint="report it with the traceback that NMC_TRACEBACK=1 shows",
     )
-
-
-@contextmanager
-def progress_bar(visible: bool, what: str) -> Iterator[Callable[[int, int], object] | None]:
-    """A callback (done, total) that draws a bar on standard error, None where nobody would see it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not visible or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; columns whose cells are all numbers are right-aligned."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    body = [[str(cell) for cell in row] for row in rows]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        numeric = all(row[index].replace(",", "").replace(".", "").lstrip("-").isdigit() for row in body if row[index])
-        table.add_column(column, justify="right" if numeric and body else "left", overflow="fold")
-    for row in body:
-        table.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    Console(highlight=False, width=console.width if console.is_terminal else WIDE).print(table)

@@ -12,6 +12,7 @@ from .program.akida_shapes import Signal, hosted
 from .program.diagnostics import usage
 from .reference.akida import AkidaMachine
 from .reference.akida_tail import Clamps
+from .result import torch_device
 
 
 class Machine(Protocol):
@@ -97,5 +98,19 @@ def _compiled(program: AkidaProgram) -> Build:
     return lambda streams: FastAkidaMachine(plan, streams)
 
 
-ENGINES: dict[str, Callable[[AkidaProgram], Build]] = {"auto": _auto, "fast": _fast, "reference": _reference}
-"""`auto` takes the fastest engine there is."""
+def _torch(program: AkidaProgram, device: str = "cpu") -> Build:
+    where = torch_device(device)
+    from .torch_engine.akida import TorchAkidaMachine
+    from .torch_engine.akida_layers import place
+
+    layers = place(program, where)
+    return lambda streams: TorchAkidaMachine(program, layers, streams, where)
+
+
+ENGINES: dict[str, Callable[[AkidaProgram], Build]] = {
+    "auto": _auto,
+    "fast": _fast,
+    "reference": _reference,
+    "torch": _torch,
+}
+"""`auto` takes the fastest engine there is for few streams on a CPU, which is never torch."""

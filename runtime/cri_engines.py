@@ -14,24 +14,32 @@ from .program.diagnostics import usage
 from .reference.cri import CriMachine
 from .reference.neuron import Parameters
 from .reference.noise import Noise, noisy
+from .result import torch_device
 
 
-class Machine(Protocol):
-    """Copies of one network, advanced together; `CriMachine` in runtime/reference/cri.py says what each part is."""
-
-    synaptic_events: int
-    spikes: int
-    out_of_range: int
+class Stepping(Protocol):
+    """What a run needs of a machine; `CriMachine` in runtime/reference/cri.py says what each part is."""
 
     @property
+    def synaptic_events(self) -> int: ...
+    @property
+    def spikes(self) -> int: ...
+    @property
+    def out_of_range(self) -> int: ...
+    @property
     def batch(self) -> int: ...
+    def read(self, neurons: Ints) -> Ints: ...
+    def step(self, axons: Bools) -> Bools: ...
+
+
+class Machine(Stepping, Protocol):
+    """Copies of one network, advanced together, whose potentials can be set; likewise."""
+
     @property
     def potentials(self) -> Ints: ...
     @potentials.setter
     def potentials(self, values: ArrayLike) -> None: ...
-    def read(self, neurons: Ints) -> Ints: ...
     def reset(self) -> None: ...
-    def step(self, axons: Bools) -> Bools: ...
 
 
 Build = Callable[[int, int], Machine]  # makes a machine of so many copies, for the samples from a number on
@@ -45,7 +53,7 @@ def _reference(program: CriProgram, seed: int | None) -> Build:
 
 
 def _fast(program: CriProgram, seed: int | None) -> Build:
-    why = _not_covered(program)
+    why = why_not_fast(program)
     if why:
         hint = "the engine 'auto' takes the reference where it has to"
         raise usage("NMC-R009", "the engine 'fast' cannot run this program", why=why, hint=hint)
@@ -56,7 +64,7 @@ def _fast(program: CriProgram, seed: int | None) -> Build:
 
 
 def _auto(program: CriProgram, seed: int | None) -> Build:
-    return _reference(program, seed) if _not_covered(program) else _fast(program, seed)
+    return _reference(program, seed) if why_not_fast(program) else _fast(program, seed)
 
 
 def has_noise(program: CriProgram) -> bool:
@@ -64,7 +72,7 @@ def has_noise(program: CriProgram) -> bool:
     return bool(noisy(Parameters.of(program).shift, program.profile).any())
 
 
-def _not_covered(program: CriProgram) -> str:
+def why_not_fast(program: CriProgram) -> str:
     """Why the fast engine cannot run a program; empty if it can."""
     if has_noise(program):
         return "it has neurons with noise"
@@ -77,4 +85,21 @@ def _not_covered(program: CriProgram) -> str:
     return "" if available() else "numba is switched off (NUMBA_DISABLE_JIT)"
 
 
-ENGINES: dict[str, Callable[[CriProgram, int | None], Build]] = {"auto": _auto, "fast": _fast, "reference": _reference}
+def _torch(program: CriProgram, seed: int | None, device: str = "cpu") -> Build:
+    where = torch_device(device)
+    from .torch_engine.cri import PlacedNetwork, TorchCriMachine
+
+    network = PlacedNetwork.of_program(program, where)
+
+    def build(copies: int, first: int) -> Machine:
+        return TorchCriMachine(network, copies, None if seed is None else Noise(seed, first, copies))
+
+    return build
+
+
+ENGINES: dict[str, Callable[[CriProgram, int | None], Build]] = {
+    "auto": _auto,
+    "fast": _fast,
+    "reference": _reference,
+    "torch": _torch,
+}

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .arith import Ints
 from .cost import Meter
-from .cri_engines import ENGINES, Machine, has_noise
+from .cri_engines import ENGINES, Stepping, has_noise
 from .encode import Array, Bools, check_inputs, codes, step_axons
 from .program.cri import CriProgram, Population
 from .program.cri_check import validate
@@ -78,8 +78,8 @@ class CriSession:
         arrays = check_inputs(program.inputs, inputs)
         samples = len(next(iter(arrays.values()))) if arrays else 1
         size = batch_size(program) if batch is None else batch
-        _take_results(program, samples, trace, size)
-        run = _Run(program, samples, trace)
+        take_room(program, samples, trace, size)
+        run = Run(program, samples, trace)
         run.result.counters.update(self._noted)
         for low, count, part in in_batches(arrays, samples, size, progress):
             run.add(low, part, self._build(count, low), meter)
@@ -89,7 +89,7 @@ class CriSession:
         return run.result
 
 
-class _Run:
+class Run:
     """A result that grows batch by batch."""
 
     def __init__(self, program: CriProgram, samples: int, trace: bool):
@@ -111,7 +111,7 @@ class _Run:
         potentials = {p.name: np.zeros((samples, *p.shape), np.int64) for p in self.potentials}
         self.result = Result(outputs, integers, counters, spikes, potentials)
 
-    def add(self, low: int, part: dict[str, Array], machine: Machine, meter: Meter | None) -> None:
+    def add(self, low: int, part: dict[str, Array], machine: Stepping, meter: Meter | None) -> None:
         """Run one batch, the samples from `low` on."""
         seen, clipped = _advance(self.program, part, machine, self.traced, meter)
         rows = slice(low, low + machine.batch)
@@ -127,7 +127,7 @@ class _Run:
             potentials = machine.read(np.arange(p.first, p.stop))
             self.result.potentials[p.name][rows] = potentials.reshape(machine.batch, *p.shape)
 
-    def _count(self, machine: Machine, spikes: Ints, clipped: int) -> None:
+    def _count(self, machine: Stepping, spikes: Ints, clipped: int) -> None:
         counters = self.result.counters
         counters["synaptic_events"] += machine.synaptic_events
         counters["spikes"] += machine.spikes
@@ -138,7 +138,7 @@ class _Run:
 
 
 def _advance(
-    program: CriProgram, part: dict[str, Array], machine: Machine, traced: Sequence[Population], meter: Meter | None
+    program: CriProgram, part: dict[str, Array], machine: Stepping, traced: Sequence[Population], meter: Meter | None
 ) -> tuple[Recording, int]:
     """All timesteps of one batch: what was recorded, and how many input values were clipped."""
     seen = Recording(program, machine.batch, traced)
@@ -171,7 +171,8 @@ def timed(program: CriProgram, inputs: Mapping[str, ArrayLike] | ArrayLike) -> C
     return retime(program, lengths.pop()) if len(lengths) == 1 and lengths != {0} else program
 
 
-def _take_results(program: CriProgram, samples: int, trace: bool, size: int) -> None:
+def take_room(program: CriProgram, samples: int, trace: bool, size: int) -> None:
+    """Call before a run of so many samples, `size` together. NMC-R050 if its arrays would be too large."""
     kept = [prod(traced_shape(program, p)) for p in traced_populations(program)] + [p.size for p in program.populations]
     widest = max(len(program.neuron_model), program.axons.sources)
     take_results(samples, [prod(r.shape) for r in program.readouts], kept if trace else (), min(size, samples) * widest)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from .arith import Ints
 from .program.budget import take_memory
 from .program.diagnostics import usage
+from .program.html_table import html_table, shape_text
 
 Engine = TypeVar("Engine")
 
@@ -43,6 +45,22 @@ class Result:
     potentials: dict[str, Ints] = field(default_factory=dict)
     edges: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: outputs, counters, what was traced."""
+        kinds = (("output", self.outputs), ("trace", self.trace), ("potential", self.potentials))
+        rows = [(kind, name, *_spread(array)) for kind, arrays in kinds for name, array in arrays.items()]
+        counts = [(name, f"{v:,}") for name, v in self.counters.items() if isinstance(v, int | float)]
+        arrays = html_table("Arrays of a run", ("", "name", "shape", "least", "largest", "zeros"), rows)
+        return arrays + html_table("Counters", ("counter", "total"), counts)
+
+
+def _spread(array: NDArray[Any]) -> tuple[str, ...]:
+    """Shape, range and share of zeros of an array, in words."""
+    if not array.size:
+        return shape_text(array.shape), "", "", ""
+    share = np.count_nonzero(array == 0) / array.size
+    return shape_text(array.shape), f"{array.min():.6g}", f"{array.max():.6g}", f"{share:.1%}"
+
 
 def take_results(samples: int, outputs: Iterable[int], kept: Iterable[int], work: int) -> None:
     """Call before the arrays of a result are made. NmcError NMC-R050 (limit) if they would be too large.
@@ -55,10 +73,20 @@ def take_results(samples: int, outputs: Iterable[int], kept: Iterable[int], work
 
 
 def named_engine(engines: Mapping[str, Engine], name: str) -> Engine:
-    """The engine of that name; NmcError NMC-R009 if there is none."""
-    if name not in engines:
+    """The engine of that name; `torch:cuda` is the engine `torch` on that device. NmcError NMC-R009 if there is none."""
+    base, _, device = name.partition(":")
+    if base not in engines or (device and base != "torch"):
         raise usage("NMC-R009", f"unknown engine {name!r}", hint=f"engines: {', '.join(engines)}")
-    return engines[name]
+    return cast(Engine, partial(cast(Callable[..., Any], engines[base]), device=device)) if device else engines[base]
+
+
+def torch_device(name: str) -> Any:
+    """The torch.device for the engine `torch`; NmcError NMC-R026 if it, or torch, is not there."""
+    try:
+        from .torch_engine.device import find_device
+    except ImportError as error:
+        raise usage("NMC-R026", "torch is not installed", why=str(error), hint="pip install 'nmc[torch]'") from error
+    return find_device(name)
 
 
 def in_batches(

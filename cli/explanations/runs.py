@@ -49,6 +49,16 @@ RUNS: dict[str, E] = {
         "Leave --engine out, or use the reference engine.",
         "nmc simulate net.nmc --input x.npz --engine reference",
     ),
+    "NMC-R010": E(
+        "Started by mpirun, or with --engine mpi, processes talk through mpi4py and the MPI library that it loads.",
+        "Install both, or start one process.",
+        "pip install 'nmc[mpi]' mpich",
+    ),
+    "NMC-R011": E(
+        "Processes share the neurons of one program for target cri. Other programs, and --cost, need one process.",
+        "Leave mpirun out; `nmc evaluate` runs samples in parallel.",
+        "nmc simulate net.nmc --input x.npz",
+    ),
     "NMC-R020": E(
         "Labels say for each sample which class is right: whole numbers from 0, one a sample.",
         "Store them beside the samples, or name a list for a folder of frames.",
@@ -80,6 +90,12 @@ RUNS: dict[str, E] = {
         "Install onnxruntime 1.20 or newer.",
         "pip install --upgrade onnxruntime",
     ),
+    "NMC-R026": E(
+        "The engine torch needs the package torch, and for a GPU a build of it that knows CUDA and finds the device. It "
+        "takes the devices cpu, cuda and cuda:N.",
+        "Install torch, or leave out --device: the engine auto runs on the CPU and gives the same bits.",
+        "nmc simulate p.nmc --input x.npz --engine torch --device cpu",
+    ),
     "NMC-R030": E(
         "The recording and the simulation share no output name, or a recording without names has several candidates.",
         "Store the recording under the names of the program's outputs.",
@@ -94,6 +110,12 @@ RUNS: dict[str, E] = {
         "Only target cri has profiles, and this is none of them.",
         "`nmc targets` lists profiles; `all` means every one.",
         "nmc verify net.onnx net.nmc --input x.npz --profile all",
+    ),
+    "NMC-R033": E(
+        "Sensitivity is measured by rounding one layer of a float network at a time. Of spiking networks `nmc verify` "
+        "counts spikes that differ instead; a program of several segments has no single float layer sequence.",
+        "Leave out --sensitivity; for segments, compile the part on the device by itself.",
+        "nmc verify net.onnx net.nmc --input x.npz --sensitivity",
     ),
     "NMC-R040": E(
         "The path names no case, or a folder without cases.",
@@ -135,5 +157,44 @@ RUNS: dict[str, E] = {
         "a program with other outputs.",
         "Run the command again with --json and give the file that it wrote.",
         "nmc report net.nmc --verify verify.json",
+    ),
+    "NMC-R070": E(
+        "Several workers and `nmc sweep` use packages that are no part of the core: distributed, pyarrow, matplotlib.",
+        "Install the extra that the message names.",
+        "pip install 'nmc[dask]'",
+    ),
+    "NMC-R071": E(
+        "No scheduler answers at the address, it has no workers, or those lack nmc or have another version of it. "
+        "During a run: the scheduler ended.",
+        "Start scheduler and workers in environments with the same nmc. With --resume a run goes on where it was.",
+        "nmc evaluate net.nmc --data test.npz --workers dask://host:8786 --resume parts",
+    ),
+    "NMC-R072": E(
+        "A part is given to another process when its process ends. This one ended several; most often memory ran out.",
+        "Take fewer workers, or smaller parts.",
+        "nmc evaluate net.nmc --data test.npz --workers 2 --part 16",
+    ),
+    "NMC-R073": E(
+        "Every line of the file has a checksum. One does not match, or the first line is not that of such a file. "
+        "What a kill leaves behind at the end of the file is no damage.",
+        "Remove the file and start anew, or name the right one.",
+        "rm parts && nmc evaluate net.nmc --data test.npz --resume parts",
+    ),
+    "NMC-R074": E(
+        "The parts in the file were made with another program, other data, other options or another nmc; or the run "
+        "that makes them has not ended.",
+        "Name another file, or a folder, where each run has a file of its own.",
+        "nmc evaluate net.nmc --data test.npz --resume checkpoints/",
+    ),
+    "NMC-R075": E(
+        "Every process opens the program and the float model itself, and checks that they are as at the beginning.",
+        "Leave the files as they are during a run, and run the command again.",
+        _EVALUATE,
+    ),
+    "NMC-R076": E(
+        "Workers are a number or an address dask://host:port; a grid is name=value,value,…; a cost is a column of the "
+        "table; results are .csv, .parquet or .json.",
+        "Mend the value that the message names.",
+        "nmc sweep net.onnx --target cri --grid timesteps=3,7,15 --data test.npz -o results.csv",
     ),
 }

@@ -44,7 +44,13 @@ class Network:
     @classmethod
     def of(cls, profile: Profile, parameters: Parameters, axons: Table, neurons: Table, shapes: Shapes) -> Network:
         """`shapes` are those of the populations, one after another. Noise is left out."""
-        place, plain = _channels_innermost(shapes, neurons.sources), np.arange(neurons.sources, dtype=np.int32)
+        place = channels_innermost(shapes, neurons.sources)
+        return cls.in_order(place, profile, parameters, axons, neurons)
+
+    @classmethod
+    def in_order(cls, place: Int32s, profile: Profile, parameters: Parameters, axons: Table, neurons: Table) -> Network:
+        """`place` is where each neuron stands, where that helps."""
+        plain = np.arange(neurons.sources, dtype=np.int32)
         made = cls._with(place, profile, parameters, axons, neurons)
         if len(made.axons.template) or len(made.synapses.template) or np.array_equal(place, plain):
             return made
@@ -131,7 +137,7 @@ class FastMachine:
         )
 
 
-def _channels_innermost(shapes: Shapes, neurons: int) -> Int32s:
+def channels_innermost(shapes: Shapes, neurons: int) -> Int32s:
     """Places of neurons when the first axis of each population, its channels, becomes the last."""
     place, first = np.arange(neurons, dtype=np.int32), 0
     for shape in shapes:

@@ -65,5 +65,7 @@ def stamp() -> tuple[tuple[str, int, int], ...]:
 
 
 def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process may use; fewer where OMP_NUM_THREADS says so, as it does in the workers of Dask."""
+    have = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(have, int(wanted)) if wanted.isdecimal() and int(wanted) else have

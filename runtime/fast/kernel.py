@@ -75,19 +75,19 @@ def advance(
             if axons[b, source]:
                 listed[count] = source
                 count += 1
-        events += _scatter(sums, listed[:count], axon_fanout)
-        count, out = _fire(v[b], listed, neurons, width)
+        events += scatter(sums, listed[:count], axon_fanout)
+        count, out = fire(v[b], listed, neurons, width)
         spikes += count
         for i in range(count):
             listed[i] = neurons.origin[listed[i]]
             fired[b, listed[i]] = True
-        events += _scatter(sums, listed[:count], neuron_fanout)
-        misfits += out + _settle(v[b], sums, width)
+        events += scatter(sums, listed[:count], neuron_fanout)
+        misfits += out + settle(v[b], sums, width)
     return events, spikes, misfits
 
 
 @compiled
-def _fire(v: Ints, listed: Int32s, neurons: Neurons, width: Width) -> tuple[int, int]:
+def fire(v: Ints, listed: Int32s, neurons: Neurons, width: Width) -> tuple[int, int]:
     """Leak and reset, in place. How many neurons fired (they are the first in `listed`), how many did not fit."""
     count = _list(v, listed, neurons.threshold, neurons.inclusive)
     misfits = 0 if neurons.steady else _leak(v, neurons, width)
@@ -142,7 +142,7 @@ def _fit(x: int, width: Width) -> int:
 
 
 @compiled
-def _scatter(sums: Sums, sources: Int32s, fanout: Fanout) -> int:
+def scatter(sums: Sums, sources: Int32s, fanout: Fanout) -> int:
     """Add the synapses of some sources to `sums`; how many they are."""
     events = 0
     for source in sources:
@@ -220,7 +220,7 @@ def _add_each(sums: Sums, sources: Int32s, fanout: Fanout) -> None:
 
 
 @compiled
-def _settle(v: Ints, sums: Sums, width: Width) -> int:
+def settle(v: Ints, sums: Sums, width: Width) -> int:
     """Add the sums to the potentials and clear them; how many did not fit."""
     misfits = 0
     for i in range(len(v)):

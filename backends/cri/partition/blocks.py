@@ -41,6 +41,11 @@ class Blocks:
 def make_blocks(program: CriProgram, cores: int, most: int) -> Blocks:
     """Blocks for so many cores. NmcError NMC-C030 (exit code 5) where a block that cannot be divided, because its
     neurons reach one another again, has more than `most` neurons."""
+    return _numbered(_with_loops(program, tiles(program, cores), most))
+
+
+def tiles(program: CriProgram, cores: int) -> Blocks:
+    """Blocks for so many cores, whatever reaches what."""
     neurons, parts, ys, xs, first = len(program.neuron_model), [], [], [], 0
     for p in program.populations:
         tile, y, x = _tiles(p, max(1, p.size * GRAIN * cores // max(neurons, 1)))
@@ -49,8 +54,7 @@ def make_blocks(program: CriProgram, cores: int, most: int) -> Blocks:
         xs.append(x)
         first += len(y)
     nothing = np.zeros(0, np.int64)
-    whole = Blocks(*(np.concatenate([nothing, *part]) for part in (parts, ys, xs)))
-    return _numbered(_with_loops(program, whole, most))
+    return Blocks(*(np.concatenate([nothing, *part]) for part in (parts, ys, xs)))
 
 
 def _tiles(p: Population, wanted: int) -> tuple[IntArray, IntArray, IntArray]:

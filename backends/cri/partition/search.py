@@ -14,7 +14,7 @@ from .delays import extra_steps
 from .reach import collect
 from .refine import Cut, refine
 from .seeds import program_order, seeds
-from .synapses import message_cost, population_of, population_pairs
+from .synapses import incoming, message_cost, population_of, population_pairs
 
 SLACK = 10
 """No move takes a core more than 1/SLACK above the average."""
@@ -80,10 +80,7 @@ def _loads(program: CriProgram, blocks: Blocks, cores: int, capacity: Capacity) 
     """Neurons and synapses of each block, int64 [blocks, 2]; which of them fills the cores more; the most of each that
     a core may get by moves."""
     neurons = len(program.neuron_model)
-    synapses = np.bincount(program.axons.target, minlength=neurons) + np.bincount(
-        program.neurons.target, minlength=neurons
-    )
-    loads = np.column_stack([blocks.sums(np.ones(neurons, np.int64)), blocks.sums(synapses)])
+    loads = np.column_stack([blocks.sums(np.ones(neurons, np.int64)), blocks.sums(incoming(program))])
     held = np.array([capacity.slots, ROW * capacity.rows])
     total = loads.sum(axis=0)
     binding = int((total / held).argmax())

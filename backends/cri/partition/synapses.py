@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ....runtime.program.cri import CriProgram, IntArray, Table, source_blocks
+from ....runtime.program.cri import BLOCK, CriProgram, IntArray, Table, source_blocks
 
 
 def synapse_blocks(table: Table) -> Iterator[tuple[int, IntArray, IntArray]]:
@@ -20,6 +20,15 @@ def synapse_blocks(table: Table) -> Iterator[tuple[int, IntArray, IntArray]]:
 def population_of(program: CriProgram) -> IntArray:
     """The number of the population of each neuron, int64 [neurons]."""
     return np.repeat(np.arange(len(program.populations)), [p.size for p in program.populations])
+
+
+def incoming(program: CriProgram) -> IntArray:
+    """Synapses that lead to each neuron, int64 [neurons]."""
+    found = np.zeros(len(program.neuron_model), np.int64)
+    for table in (program.axons, program.neurons):
+        for low in range(0, table.synapses, BLOCK):
+            found += np.bincount(table.target[low : low + BLOCK], minlength=len(found))
+    return found
 
 
 def population_pairs(program: CriProgram, core: IntArray | None = None) -> tuple[IntArray, IntArray]:
