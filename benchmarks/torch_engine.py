@@ -1,9 +1,9 @@
 """Batches on the torch engine: frames and synaptic events a second beside the compiled engine.
 
 The gesture network on Akida, a frame of all streams at a time, and the moving-events network on CRI, a timestep of all
-samples with 5 % of axons and at least 5 % of neurons active. Both engines take the same inputs and give the same integers; the fetching
-of results to the host is not counted for the dense frames, but for spikes it is. All run in one process, in turns;
-medians of 7, compiled engine and torch on 2 threads. Device `cuda` is there where the machine has one.
+samples with 5 % of axons and at least 5 % of neurons active. Both engines take the same inputs and give the same
+integers; spikes are fetched to the host in every timestep, the results of frames are not. All run in one process, in
+turns; medians of 7, compiled engine and torch on 2 threads. Device `cuda` is there where the machine has one.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def take_results(samples: int, outputs: Iterable[int], kept: Iterable[int], work
 
 
 def named_engine(engines: Mapping[str, Engine], name: str) -> Engine:
-    """The engine of that name; `torch:cuda` is the engine `torch` on that device. NmcError NMC-R009 if there is none."""
+    """The engine of that name; `torch:cuda` is `torch` on that device. NmcError NMC-R009 if there is none."""
     base, _, device = name.partition(":")
     if base not in engines or (device and base != "torch"):
         raise usage("NMC-R009", f"unknown engine {name!r}", hint=f"engines: {', '.join(engines)}")

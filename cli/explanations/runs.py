@@ -91,8 +91,8 @@ RUNS: dict[str, E] = {
         "pip install --upgrade onnxruntime",
     ),
     "NMC-R026": E(
-        "The engine torch needs the package torch, and for a GPU a build of it that knows CUDA and finds the device. It "
-        "takes the devices cpu, cuda and cuda:N.",
+        "The engine torch needs the package torch, and for a GPU a build of it that knows CUDA and finds the device. "
+        "Its devices are cpu, cuda and cuda:N.",
         "Install torch, or leave out --device: the engine auto runs on the CPU and gives the same bits.",
         "nmc simulate p.nmc --input x.npz --engine torch --device cpu",
     ),
