@@ -86,7 +86,7 @@ def run(case: Case) -> Recorded:
     program = done.program
     if case.input is None:
         return record(program, None, {}, **extra)
-    inputs = _inputs(case.input, program, str(case.path))
+    inputs = case_inputs(case.input, program, str(case.path))
     return record(program, Session(program).run(inputs, trace=True), inputs, **extra)
 
 
@@ -95,6 +95,7 @@ def compiled(case: Case) -> tuple[Compilation, dict[str, Any]]:
     from ..compiler import compile_verbose
     from ..compiler.frontends import import_model
     from ..compiler.target import find_target, make_options
+    from ..compiler.task import read_task, take_task
 
     try:
         make_options(find_target(case.target), case.options)
@@ -107,7 +108,8 @@ def compiled(case: Case) -> tuple[Compilation, dict[str, Any]]:
         samples = draw(calibration, shapes, trains, str(case.path))
     else:
         samples = _read(calibration)
-    made = compile_verbose(imported.graph, case.target, calibration=samples, **case.options)
+    task = take_task(read_task(case.task), imported, [])
+    made = compile_verbose(imported.graph, case.target, calibration=samples, task=task, **case.options)
     return made, {"import": imported.options} if imported.options else {}
 
 
@@ -129,7 +131,7 @@ def _graph_shapes(graph: Graph) -> tuple[dict[str, tuple[int, ...]], frozenset[s
     return {v.name: (*steps.get(v.name, ()), *v.type.shape[1:]) for v in graph.inputs}, trains
 
 
-def _inputs(given: Path | Random, program: Program, where: str) -> dict[str, Any]:
+def case_inputs(given: Path | Random, program: Program, where: str) -> dict[str, Any]:
     """The arrays that the program runs on, by input name."""
     if isinstance(given, Random):
         trains = frozenset(entry.name for entry in program.inputs if getattr(entry, "every", 0))

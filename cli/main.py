@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("Show what keeps a network from running on a target.", "check"),
     "compare": ("Hold a board's recorded output against a simulation.", "compare"),
     "compile": ("Compile a network to a program for a target.", "compile"),
+    "config": ("Show which options come from a file.", "config"),
     "diff": ("Show what two programs differ in.", "diff"),
     "evaluate": ("Measure how often a program decides as labelled, and as the float model.", "evaluate"),
     "explain": ("Explain a diagnostic code, or what the compiler did with a network.", "explain"),
@@ -24,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "passes": ("List passes with their options, and targets' pipelines.", "passes"),
     "report": ("Write what is known of a program as one page.", "report"),
     "simulate": ("Run a program on inputs, to the bit as the chip would.", "simulate"),
+    "sweep": ("Compile a network with many options, and measure accuracy and costs of each.", "sweep"),
     "targets": ("List targets with their profiles and limits.", "targets"),
     "verify": ("Compare a program with its float network, layer by layer, and builds bit for bit.", "verify"),
 }
@@ -65,7 +67,9 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
-def main() -> None:
+@click.option("--config", metavar="FILE", help="Take options from this file; default nmc.toml here or above.")
+@click.option("--no-config", is_flag=True, help="Take no options from a file.")
+def main(config: str | None, no_config: bool) -> None:
     """nmc, the neuromorphic compiler.
 
     Takes a trained network and makes a program for neuromorphic hardware, which a bit-accurate simulator runs here.

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runtime.program.task import NO_TASK, Task
 from .calibration import check_samples, synthetic_events, synthetic_samples
 from .diagnostics import Exit, NmcError
 from .frontends import NirOptions, Shapes, import_model
 from .ir import Graph, print_graph
+from .levels import stored
 from .manager import Manager, PassRecord
 from .passes.base import Context, Declined
 from .passes.take_scales import has_quantizers
 from .pipeline import parse_pipeline, print_pipeline
 from .target import DeviceTarget, find_target, make_options, pipeline_of
+from .task import take_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,12 +90,6 @@ def _sha256(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _stored(settings: Any) -> dict[str, Any]:
-    """The options as a program keeps them: those that came later (OPTIONAL) only where they are not the default."""
-    later = {f.name: f.default for f in fields(settings) if f.metadata.get("optional")}
-    return {name: value for name, value in asdict(settings).items() if name not in later or value != later[name]}
-
-
 def _calibration(given: bool, context: Context) -> str:
     if context.samples is None:
         return "none"
@@ -120,6 +117,7 @@ def compile_verbose(
     manager: Manager | None = None,
     progress: Callable[[int, int], object] | None = None,
     context: Context | None = None,
+    task: Task = NO_TASK,
     **options: Any,
 ) -> Compilation:
     """Compile `model` for a target; see `compile_model` for the arguments.
@@ -130,6 +128,10 @@ def compile_verbose(
     """
     backend = find_target(target)
     settings = make_options(backend, options)
+    context = context or Context()
+    if progress is not None:
+        context.progress = progress
+    context.stage("importing")
     source = import_model(model, input_shapes, state_dict, nir, states)
     imported = source.graph
     if passes is None:
@@ -137,10 +139,8 @@ def compile_verbose(
     else:
         pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
-    context = context or Context()
-    if progress is not None:
-        context.progress = progress
     context.warnings += source.notes
+    task = take_task(task, source, context.warnings)
     if calibration is not None:
         context.samples = check_samples(graph, calibration)
     elif not graph.stepped:
@@ -158,12 +158,15 @@ def compile_verbose(
         "numpy": version("numpy"),
         "onnx": version("onnx"),
         "model": {"name": imported.name, "sha256": _sha256(print_graph(imported).encode())},
-        "options": _stored(settings),
+        "options": stored(settings),
         "pipeline": print_pipeline(pipeline),
         "calibration": _calibration(calibration is not None, context),
         **({"import": source.options} if source.options else {}),
     }
+    context.stage("lowering")
     program = backend.lower(graph, settings, context, provenance)
+    if task != NO_TASK:
+        program = replace(program, task=task)
     if isinstance(backend, DeviceTarget) and (found := backend.lint(program, settings.device)):
         if "device" in options:
             raise NmcError(found, Exit.LIMIT)
@@ -189,6 +192,7 @@ def compile_model(
     states: Mapping[str, str] | None = None,
     calibration: Arrays | np.ndarray[Any, Any] | None = None,
     passes: str | None = None,
+    task: Task = NO_TASK,
     **options: Any,
 ) -> Any:
     """Compile a network to a program for `target`.
@@ -203,6 +207,7 @@ def compile_model(
     calibration   typical inputs, shape (samples, *sample shape), by input name or as one array; without it ranges come
                   from synthetic noise and the result is only good for trying out
     passes        a pipeline as text instead of the target's own
+    task          class names, smoothing and pixel scaling, which the program keeps for those who run it
     options       the target's options, for cri: profile, timesteps, readout, ranges, … (see `nmc targets`)
 
     Returns the program (`nmc.runtime.program.save` writes it). Raises NmcError with every problem found.
@@ -216,5 +221,6 @@ def compile_model(
         states=states,
         calibration=calibration,
         passes=passes,
+        task=task,
         **options,
     ).program

@@ -13,11 +13,11 @@ from safetensors.numpy import save as safetensors
 
 from ..runtime.program.atomic import atomic_write, make_folder
 from ..runtime.program.timing import Timing
-from .diagnostics import NmcError, unsupported
+from .diagnostics import NmcError, unsupported, usage
 from .ir import Graph, constant_bank, evaluate, print_graph
 from .ir.stages import verify
 from .passes.base import Context, Pass
-from .pipeline import print_pipeline
+from .pipeline import nearest, print_pipeline
 
 VERIFY_SAMPLES = 8
 VERIFY_TOLERANCE = 1e-4
@@ -58,11 +58,17 @@ class Manager:
     def run(self, graph: Graph, passes: Sequence[Pass], context: Context) -> list[PassRecord]:
         """Apply the passes in order, in place. NmcError as the passes raise it; any other failure becomes NMC-P002
         with a reproducer."""
+        names = [step.name for step in passes]
+        if self.print_after not in (None, "all", *names):
+            raise usage(
+                "NMC-P001", f"no pass {self.print_after!r} in the pipeline", hint=nearest(self.print_after, names)
+            )
         records: list[PassRecord] = []
         if self.dump_ir is not None:
             write_graph(graph, self.dump_ir / f"00-{graph.stage}.ir")
         for number, step in enumerate(passes, 1):
             before = graph.copy()
+            context.stage(step.name)
             try:
                 records.append(self._step(graph, step, context))
                 context.done.append(records[-1])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from .akida_host import AXES
 from .arith import Ints
 from .label_lists import read_label_list, stop
-from .program.akida import AkidaProgram, without
+from .program.akida import AkidaProgram
 from .program.akida_shapes import hosted
 from .program.container import Program
 from .program.diagnostics import Diagnostic, bad_file, usage
+from .program.framed import without
 from .program.hybrid import HybridInput
+from .scaling import Scaling, scaling_of
 
 Floats32 = NDArray[np.float32]
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-PIXEL_MAX = 255.0
 # Pillow's names for what becomes 8-bit grey or RGB in full: black and white, grey, palette, colour.
 MODES = ("1", "L", "P", "RGB")
 
@@ -66,7 +67,7 @@ class FrameFolders:
     clips: tuple[tuple[Path, ...], ...]
     labels: Ints
     names: tuple[str, ...]
-    scale: float
+    scaling: Scaling
 
     @property
     def longer(self) -> int:
@@ -78,6 +79,17 @@ class FrameFolders:
         """Clips with fewer frames than the network takes."""
         return sum(len(clip) < self.pixels.frames for clip in self.clips)
 
+    def cut(self, low: int, high: int) -> FrameFolders:
+        return replace(self, clips=self.clips[low:high], labels=self.labels[low:high])
+
+    def digest(self) -> str:
+        """Of every image's path, size and time of change, not of its content, which would take as long as the run."""
+        total = hashlib.sha256(repr((self.pixels, self.scaling, self.labels.tolist())).encode())
+        for file in (file for clip in self.clips for file in clip):
+            found = file.stat()
+            total.update(repr((str(file.resolve()), found.st_size, found.st_mtime_ns)).encode())
+        return total.hexdigest()
+
     def read(self, low: int, high: int) -> dict[str, Floats32]:
         """Clips low … high−1, (high − low, *shape); NmcError NMC-R021 with all images of theirs that are damaged."""
         clips = [[files[i] for i in chosen(len(files), self.pixels.frames)] for files in self.clips[low:high]]
@@ -85,7 +97,7 @@ class FrameFolders:
         problems = []
         for file in dict.fromkeys(file for files in clips for file in files):
             try:
-                images[file] = read_image(file, self.pixels) / np.float32(self.scale)
+                images[file] = self.scaling(read_image(file, self.pixels))
             except Exception as error:
                 # Pillow answers a damaged image with a dozen exception types, SyntaxError among them.
                 problems.append(Diagnostic("NMC-R021", "cannot read the image", str(file), str(error)))
@@ -112,24 +124,24 @@ def open_frames(
     labels: str | os.PathLike[str],
     program: Program,
     names: Sequence[str] = (),
-    scale: float = PIXEL_MAX,
+    scale: float | None = None,
     limit: int | None = None,
 ) -> FrameFolders:
     """The clips `root/<folder>/00001.jpg, …` of the list `labels`, for a program with one input that takes images.
 
-    names   class names in the order of the class indices; without them the list's label names, sorted
-    scale   pixel values 0 … 255 are divided by it
+    names   class names in the order of the class indices; without them the program's (`Program.task`), or the list's
+            label names, sorted
+    scale   pixel values 0 … 255 are divided by it; without it as the program's task says, or 255
     limit   the first `limit` clips only
 
     Images become grey or RGB as the network has 1 or 3 channels, and are resized to its H×W with Pillow's bilinear
     filter (which averages where it shrinks). NmcError NMC-R020 to R022, R001, R004, R005: all problems of the folders
     at once; damaged images show when they are read.
     """
-    if not (0 < scale < math.inf):
-        raise ValueError(f"scale must be a positive number, not {scale}")
     pillow()
     pixels, rows = pixels_of(program), read_label_list(labels)
-    order = tuple(names) or tuple(sorted({label for _, label in rows}))
+    scaling = scaling_of(program, pixels.channels, scale)
+    order = tuple(names) or program.task.classes or tuple(sorted({label for _, label in rows}))
     index = {name: i for i, name in enumerate(order)}
     problems = [
         Diagnostic("NMC-R020", f"label {name!r} is not among the {len(order)} class names", os.fspath(labels))
@@ -143,7 +155,7 @@ def open_frames(
         problems += found
     stop(problems)
     classes = np.array([index[name] for _, name in rows[:limit]], np.int64)
-    return FrameFolders(pixels, tuple(clips), classes, order, scale)
+    return FrameFolders(pixels, tuple(clips), classes, order, scaling)
 
 
 def frame_files(folder: Path) -> tuple[tuple[Path, ...], list[Diagnostic]]:
@@ -176,23 +188,28 @@ def frame_files(folder: Path) -> tuple[tuple[Path, ...], list[Diagnostic]]:
     return tuple(folder / name for _, name in numbered), problems
 
 
-def pixels_of(program: Program) -> Pixels:
-    """How the program's only input takes images; NMC-R004 for several inputs, NMC-R005 if it takes none."""
+def pixels_of(program: Program, channels: tuple[int, ...] = (1, 3)) -> Pixels:
+    """How the program's only input takes pictures of one of these numbers of channels.
+
+    NMC-R004 for several inputs, NMC-R005 if it takes none such.
+    """
     if len(program.inputs) != 1:
         names = ", ".join(repr(entry.name) for entry in program.inputs)
-        raise bad_file("NMC-R004", f"a folder of frames is one input, and the program has {names}", hint="give .npz")
+        raise bad_file("NMC-R004", f"a clip is one input, and the program has {names}", hint="give .npz")
     if isinstance(program, AkidaProgram):
         (entry,) = program.inputs
         layer = next(layer for layer in program.layers if layer.name == entry.layer)
         sizes, axis, order = hosted(layer).shape, entry.axis, entry.order
     else:
         (entry,) = program.inputs
-        shape, axis = (entry.frame_shape, entry.axis) if isinstance(entry, HybridInput) else (entry.shape, -1)
-        order = "CHW" if len(shape) == 3 and shape[0] in (1, 3) else "HWC"
+        axis = entry.axis if isinstance(entry, HybridInput) else 1 if entry.every else -1
+        shape = without(entry.shape, axis)
+        order = "CHW" if len(shape) == 3 and shape[0] in channels else "HWC"
         extents = (*shape, 1) if len(shape) == 2 else shape
         sizes = tuple(extents[order.index(letter)] for letter in AXES) if len(extents) == 3 else (0, 0, 0)
-    if sizes[-1] not in (1, 3):
-        what = f"input {entry.name!r} of shape {entry.shape} takes no images of 1 or 3 channels"
+    if sizes[-1] not in channels:
+        kinds = " or ".join(map(str, channels))
+        what = f"input {entry.name!r} of shape {entry.shape} takes no pictures of {kinds} channels"
         raise bad_file("NMC-R005", what, hint="give the samples as .npz, in the network's own layout")
     return Pixels(entry.name, entry.shape, axis, order, *sizes)
 

@@ -1,24 +1,29 @@
-"""Labelled samples to evaluate a program on, read part by part: arrays of a file, or folders of frames."""
+"""Labelled samples to evaluate a program on, read part by part: arrays of a file, folders of frames or recordings."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from .arith import Ints
 from .data import read_arrays
+from .datasets.binning import Binning
+from .datasets.samples import KINDS, kind_of, open_events
 from .encode import Array, Sample, check_inputs
-from .frames import PIXEL_MAX, open_frames
+from .frames import open_frames
 from .label_lists import read_class_list
 from .program.container import Program
 from .program.diagnostics import bad_file, usage
 
 LABEL_NAMES = ("labels", "label", "y")
+Format = Literal["auto", "npz", "frames", "dvs128", "nmnist", "events"]
+FORMATS: tuple[Format, ...] = ("auto", "npz", "frames", *KINDS)
 
 
 class Labelled(Protocol):
@@ -39,6 +44,19 @@ class Labelled(Protocol):
         ...
 
 
+@runtime_checkable
+class Divisible(Labelled, Protocol):
+    """What labelled samples offer beside if other processes can read them, and an evaluation of them can be resumed."""
+
+    def cut(self, low: int, high: int) -> Labelled:
+        """Samples low … high−1 alone; they go to another process by pickle."""
+        ...
+
+    def digest(self) -> str:
+        """sha256, hexadecimal, of all samples and labels, or of what tells that they are others now."""
+        ...
+
+
 @dataclass(frozen=True)
 class LabelledArrays:
     """Samples that are in memory: arrays (n, *shape) by input name, integer labels (n,), else NmcError NMC-R020."""
@@ -54,6 +72,17 @@ class LabelledArrays:
     def read(self, low: int, high: int) -> dict[str, Array]:
         return {name: array[low:high] for name, array in self.arrays.items()}
 
+    def cut(self, low: int, high: int) -> LabelledArrays:
+        return LabelledArrays(self.read(low, high), self.labels[low:high], self.names)
+
+    def digest(self) -> str:
+        """Of names, dtypes, shapes and values of all arrays, the labels under the name ""."""
+        total = hashlib.sha256()
+        for name, array in sorted({**self.arrays, "": self.labels}.items()):
+            total.update(repr((name, array.dtype.str, array.shape)).encode())
+            total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()
+
 
 def open_labelled(
     path: str | os.PathLike[str],
@@ -63,28 +92,64 @@ def open_labelled(
     classes: str | os.PathLike[str] | None = None,
     scale: float | None = None,
     limit: int | None = None,
+    kind: Format = "auto",
+    split: str | None = None,
+    events: Binning | None = None,
 ) -> Labelled:
-    """The labelled samples of a file (`read_labelled`) or of a folder of frame folders (`frames.open_frames`).
+    """The labelled samples of a file, of a folder of frame folders, or of a folder of recordings of an event camera.
 
-    labels   the CSV that lists the frame folders and their labels: for a folder, and only there
-    classes  a file with the class names, one a line, in the order of the class indices
-    scale    pixel values 0 … 255 are divided by it (default 255); for a folder only
+    labels   the CSV that lists the frame folders and their labels: for these only
+    classes  a file with the class names, one a line, in the order of the class indices; default: the program's
+    scale    pixel values 0 … 255 are divided by it (default: as the program says, or 255); for frame folders only
     limit    the first `limit` samples only
+    kind     "npz" (`read_labelled`; also .safetensors), "frames" (`frames.open_frames`), "dvs128", "nmnist" or "events"
+             (`datasets.samples.open_events`); "auto" tells by what is there
+    split    which half of a data set of recordings: "train" or "test" (default)
+    events   how events become frames: for recordings only
 
-    NmcError NMC-R020 (labels), R021 (frames, lists), R022 (no package to read images with), R001 to R007.
+    NmcError NMC-R020 (labels; usage: what does not belong to this kind), R021 (frames, lists), R022 (no package to read
+    images with), R001 to R007.
     """
-    names = () if classes is None else read_class_list(classes)
-    if Path(path).is_dir():
-        if labels is None:
-            hint = "give the CSV with one line `folder;label` for every clip (--labels)"
-            raise usage("NMC-R020", "a folder of frames needs a list of labels", os.fspath(path), hint=hint)
-        return open_frames(path, labels, program, names, PIXEL_MAX if scale is None else scale, limit)
-    given = [name for name, value in (("labels", labels), ("scale", scale)) if value is not None]
-    if given and Path(path).exists():
-        what = f"{' and '.join(given)} belong to a folder of frames, and the data is a file"
-        raise usage("NMC-R020", what, os.fspath(path), hint="a file holds its labels and values as they are")
-    data = read_labelled(path, program.inputs)
-    return LabelledArrays(data.read(0, len(data.labels) if limit is None else limit), data.labels[:limit], names)
+    where = Path(path)
+    chosen = kind if kind != "auto" else _kind_of(where, labels is not None)
+    if chosen == "npz" or not where.is_dir():  # what is no folder is refused as a file, for what it is
+        kinds = {"labels": labels, "scale": scale, "split": split, "events": events}
+        given = [name for name, value in kinds.items() if value is not None] + (
+            [kind] if kind not in ("auto", "npz") else []
+        )
+        if given and where.exists():
+            what = f"{' and '.join(given)} belong to a folder of frames or recordings, and the data is a file"
+            raise usage("NMC-R020", what, os.fspath(path), hint="a file holds its labels and values as they are")
+        names = _names(program, classes)
+        data = read_labelled(path, program.inputs)
+        return LabelledArrays(data.read(0, len(data.labels) if limit is None else limit), data.labels[:limit], names)
+    if chosen in KINDS:
+        _only(
+            {"labels": labels, "scale": scale}, "a folder of frames, and here are recordings of an event camera", path
+        )
+        names = () if classes is None else read_class_list(classes)
+        return open_events(path, chosen, program, names, split, events, limit)
+    _only({"split": split, "events": events}, "recordings of an event camera, and here are frames", path)
+    if labels is None:
+        hint = "give the CSV with one line `folder;label` for every clip (--labels)"
+        raise usage("NMC-R020", "a folder of frames needs a list of labels", os.fspath(path), hint=hint)
+    return open_frames(path, labels, program, _names(program, classes), scale, limit)
+
+
+def _kind_of(path: Path, listed: bool) -> Format:
+    if not path.is_dir():
+        return "npz"
+    return "frames" if listed else kind_of(path) or "frames"
+
+
+def _names(program: Program, classes: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    return program.task.classes if classes is None else read_class_list(classes)
+
+
+def _only(given: Mapping[str, object], what: str, path: str | os.PathLike[str]) -> None:
+    names = " and ".join(name for name, value in given.items() if value is not None)
+    if names:
+        raise usage("NMC-R020", f"{names} belong to {what}", os.fspath(path), hint="leave them out")
 
 
 def read_labelled(path: str | os.PathLike[str], inputs: Sequence[Sample]) -> LabelledArrays:

@@ -16,6 +16,7 @@ from nmc.cli.live.clips import open_clip
 from nmc.cli.live.events import Sensor
 from nmc.cli.live.view import View
 from nmc.runtime.program import NmcError
+from nmc.runtime.scaling import Scaling
 
 GREY = View("clip", (1, 4, 6, 8), 2, "CHW", 6, 8, 1)
 COLOUR = View("image", (3, 6, 8), -1, "CHW", 6, 8, 3)
@@ -40,12 +41,12 @@ def test_a_gif_and_a_folder_of_its_images_are_the_same_clip(tmp_path: Path) -> N
     for index, image in enumerate(images):
         image.save(tmp_path / "x" / f"{index:03}.png")
     for view in (GREY, COLOUR):
-        gif, plain = open_clip(tmp_path / "x.gif", view, 51.0), open_clip(tmp_path / "x", view, 51.0)
+        gif, plain = open_clip(tmp_path / "x.gif", view, Scaling(51.0)), open_clip(tmp_path / "x", view, Scaling(51.0))
         assert gif.count == plain.count == 5 and (gif.low, gif.high) == (plain.low, plain.high) == (0, 5)
         frames, others = np.stack(list(gif.frames)), np.stack(list(plain.frames))
         assert frames.shape == (5, *view.frame_shape) and frames.max() <= 5 and len(np.unique(frames)) > 50
         np.testing.assert_array_equal(frames, others)
-    single = open_clip(tmp_path / "x" / "002.png", COLOUR, 51.0)
+    single = open_clip(tmp_path / "x" / "002.png", COLOUR, Scaling(51.0))
     np.testing.assert_array_equal(next(single.frames), others[2])
     assert single.count == 1
 
@@ -97,16 +98,16 @@ def test_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     assert codes(lambda: open_clip(path, COLOUR)) == ["NMC-R022"]
     images = pictures(3)
-    monkeypatch.setitem(sys.modules, "av", SimpleNamespace(open=lambda name: Container(images[:2])))
+    monkeypatch.setitem(sys.modules, "av", SimpleNamespace(open=lambda name, format: Container(images[:2])))
     clip = open_clip(path, COLOUR)
     frames = list(clip.frames)
     assert clip.count is None and len(frames) == 2
     expected = np.asarray(images[1].convert("RGB"), np.float32) / np.float32(255)
     np.testing.assert_array_equal(frames[1], expected.transpose(2, 0, 1))
-    monkeypatch.setitem(sys.modules, "av", SimpleNamespace(open=lambda name: Container(images)))
+    monkeypatch.setitem(sys.modules, "av", SimpleNamespace(open=lambda name, format: Container(images)))
     assert codes(lambda: list(open_clip(path, COLOUR).frames)) == ["NMC-R021"]
 
-    def refuse(name: str) -> Container:
+    def refuse(name: str, format: None) -> Container:
         raise ValueError("no video")
 
     monkeypatch.setitem(sys.modules, "av", SimpleNamespace(open=refuse))

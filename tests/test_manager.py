@@ -159,3 +159,10 @@ def test_rules_without_a_fixed_point_are_stopped() -> None:
     graph = parse_graph('graph "t" stage imported\ninput %x: f32[1,2]NC\n%y = relu(%x)\noutput "y" = %y')
     with pytest.raises(RuntimeError, match="no fixed point"):
         apply_rules(graph, Context(), (flip,))
+
+
+def test_a_pass_to_print_after_must_be_in_the_pipeline() -> None:
+    with pytest.raises(NmcError) as caught:
+        Manager(print_after="canonicalise").run(Graph(), parse_pipeline("canonicalize"), Context())
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "NMC-P001" and "'canonicalize'" in problem.hint

@@ -26,7 +26,7 @@ from ...runtime.program.cri import CriProgram, Input, NeuronModel, Population, P
 from .affine import compose, max_pool_entries
 from .control import Control
 from .paths import Paths, through
-from .tables import INT16, Placed, check_range, check_weights, table
+from .tables import INT16, Placed, Progress, check_range, check_weights, silent, table
 
 
 class Lowering:
@@ -54,7 +54,7 @@ class Lowering:
 
     # --- the walk ---
 
-    def run(self, provenance: dict[str, Any]) -> CriProgram:
+    def run(self, provenance: dict[str, Any], progress: Progress = silent) -> CriProgram:
         for node in self.graph.nodes:
             if isinstance(node.op, Quantize):
                 self._input(node, node.op)
@@ -69,7 +69,7 @@ class Lowering:
                         self._readout(name, node)
             elif not isinstance(node.op, Quantize):
                 self.paths[id(node.result)] = self._linear(node)
-        return self._program(provenance)
+        return self._program(provenance, progress)
 
     def _input(self, node: Node, op: Quantize) -> None:
         count = node.x.type.elements
@@ -195,9 +195,9 @@ class Lowering:
 
     # --- assembly ---
 
-    def _program(self, provenance: dict[str, Any]) -> CriProgram:
+    def _program(self, provenance: dict[str, Any], progress: Progress) -> CriProgram:
         neurons = self.populations[-1].stop if self.populations else 0
-        axons, local = self._tables(neurons)
+        axons, local = self._tables(neurons, progress)
         strict = self.profile.compare == ">"
         code, leak = self.profile.no_leak
         model = NeuronModel(code, 0 if strict else 1, leak, self.profile.noise_off)
@@ -215,7 +215,7 @@ class Lowering:
             provenance=provenance,
         )
 
-    def _tables(self, neurons: int) -> tuple[Table, Table]:
+    def _tables(self, neurons: int, progress: Progress) -> tuple[Table, Table]:
         """Synapses of axons (inputs as bit planes, then control) and of neurons."""
         col = np.arange(len(self.peak))
         pixel = col < self.elements
@@ -228,4 +228,4 @@ class Lowering:
         axons = self.elements * self.bits + self.control.count
         controls = Placed(self.control.entries(), np.arange(axons))
         local = [Placed(part, np.where(pixel, -1, col - self.elements), first) for part, first in parts]
-        return table([*planes, controls], axons), table(local, neurons)
+        return table([*planes, controls], axons, progress), table(local, neurons, progress)

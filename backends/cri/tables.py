@@ -7,7 +7,7 @@ synapses where they belong, so that nothing is as large as the table but the tab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,11 @@ from ...runtime.program.cri import Population, Profile, Table
 
 INT16 = 32767
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+Progress = Callable[[int, int], object]
+
+
+def silent(done: int, total: int) -> None:
+    """A progress that nobody follows."""
 
 
 class Part(Protocol):
@@ -65,9 +70,10 @@ class Placed:
     shift: int = 0
 
 
-def table(placed: Sequence[Placed], sources: int) -> Table:
+def table(placed: Sequence[Placed], sources: int, progress: Progress = silent) -> Table:
     """CSR over all parts. Within a source the parts come in the order given, so they must stand by ascending targets
-    where they share a source. NmcError NMC-R050, R051 for what is beyond the command's limits."""
+    where they share a source. `progress` is called with (synapses written, synapses) after each part. NmcError
+    NMC-R050, R051 for what is beyond the command's limits."""
     counts = [_counts(item, sources) for item in placed]
     indptr = np.cumsum(np.concatenate([[0], sum(counts, np.zeros(sources, np.int64))]))
     synapses = int(indptr[-1])
@@ -80,6 +86,7 @@ def table(placed: Sequence[Placed], sources: int) -> Table:
             start = np.where(item.number >= 0, cursor[item.number], -1)
             item.part.fill(start, target, weight, item.first, item.shift)
             cursor += count
+            progress(int((cursor - indptr[:-1]).sum()), synapses)
     return Table(indptr, target, weight)
 
 

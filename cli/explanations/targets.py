@@ -74,6 +74,12 @@ TARGETS: dict[str, E] = {
         "Choose a target that runs the network, or train it in another form.",
         "nmc targets",
     ),
+    "NMC-T005": E(
+        "A program keeps the names of its classes, how its answers are smoothed and what becomes of pixels. The names "
+        "must be those of one of the network's outputs, in its order; the numbers have limits.",
+        "Give one name for each class, a decay from 0 to below 1, and a scale above 0.",
+        "nmc compile net.onnx --target akida --classes left,right,none --smoothing 0.8 --pixel-scale 255",
+    ),
     "NMC-Q001": E(
         "The arrays have other names or shapes than the model's inputs, hold NaN, or are no numbers.",
         "Store one array per input, samples in front, in the values that the model takes.",
@@ -159,6 +165,12 @@ TARGETS: dict[str, E] = {
         "`nmc check` without --host-fallback lists what the device cannot do; onnxruntime runs the model as it is.",
         "nmc check net.onnx --target akida",
     ),
+    "NMC-A004": E(
+        "--size-budget gives layers weights of 4 bits until all weights fit. Image, temporal and transposed layers "
+        "keep 8 bits on this machine, so there is a size that no choice goes below.",
+        "Allow at least as many bytes as the message says, or make the network smaller.",
+        "nmc compile gestures.onnx --target akida --calibration clips.npz --size-budget 16000",
+    ),
     "NMC-A010": E(
         "A device holds layers up to stated sizes, and the program exceeds some of them.",
         "`nmc check` lists every layer, what it has, what is allowed, and what would help.",
@@ -189,5 +201,17 @@ TARGETS: dict[str, E] = {
         "exported as ONNX computes in float64, which holds sums below 2^53 exactly.",
         "Write the network as it is before a pass quantizes it. Export a program with larger sums in another format.",
         "onnx_model(graph)  # in stage canonical, causal or streaming",
+    ),
+    "NMC-X020": E(
+        "Options may stand in nmc.toml or in the table [tool.nmc] of pyproject.toml, in this folder or above. The file "
+        "found or named cannot be read as TOML.",
+        "Correct the file, or leave it out with --no-config.",
+        "nmc config",
+    ),
+    "NMC-X021": E(
+        "Keys of the file of options are called as options of commands are, tables as commands. One is not, or its "
+        "value is not what the option takes: a flag is true or false, an option given several times a list.",
+        "`nmc config` checks the whole file and shows what it sets.",
+        "nmc config",
     ),
 }

@@ -12,15 +12,18 @@ import numpy as np
 from ...runtime.data import SUFFIXES as ARRAYS
 from ...runtime.data import read_arrays
 from ...runtime.encode import Array, check_inputs
-from ...runtime.frames import PIXEL_MAX, frame_files, pillow, read_image
 from ...runtime.frames import SUFFIXES as IMAGES
+from ...runtime.frames import frame_files, pillow, read_image
 from ...runtime.label_lists import stop
 from ...runtime.labelled import LABEL_NAMES
-from ...runtime.program.akida import without
 from ...runtime.program.diagnostics import Diagnostic, bad_file
+from ...runtime.program.framed import without
+from ...runtime.scaling import Scaling
 from .events import EVENT_FILES, Sensor, event_frames
-from .video import VIDEOS, video_pictures
+from .video import VIDEOS, camera_pictures, video_pictures
 from .view import EVENTS, View
+
+RAW = Scaling()
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,20 @@ class Clip:
 
     count      how many there are, None where only the end tells
     low, high  the values that a screen shows darkest and brightest
+    endless    is there no end but the user's?
     """
 
     frames: Iterator[Array]
     count: int | None
     low: float
     high: float
+    endless: bool = False
 
 
-def open_clip(path: Path, view: View, scale: float = PIXEL_MAX, sample: int = 0, sensor: Sensor | None = None) -> Clip:
+def open_clip(path: Path, view: View, scaling: Scaling = RAW, sample: int = 0, sensor: Sensor | None = None) -> Clip:
     """A clip of any kind, by the end of its name; a folder holds numbered images.
 
-    scale   pixel values 0 … 255 of images and videos are divided by it
+    scaling what becomes of the pixels of images and videos
     sample  which one of an array with several
     sensor  of event recordings
 
@@ -48,13 +53,13 @@ def open_clip(path: Path, view: View, scale: float = PIXEL_MAX, sample: int = 0,
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _images(path, view, scale)
+        return _images(path, view, scaling)
     if suffix in ARRAYS:
         return _array(path, view, sample)
-    if suffix == EVENT_FILES:
+    if suffix in EVENT_FILES:
         return Clip(*event_frames(path, view, sensor or Sensor()), 0.0, 1.0)
     if suffix not in (".gif", *IMAGES, *VIDEOS):
-        known = ", ".join((*ARRAYS, ".gif", *IMAGES, *VIDEOS, EVENT_FILES))
+        known = ", ".join((*ARRAYS, ".gif", *IMAGES, *VIDEOS, *EVENT_FILES))
         raise bad_file(
             "NMC-R002", f"unknown kind of clip {suffix!r}", str(path), hint=f"a folder of images, or {known}"
         )
@@ -62,9 +67,16 @@ def open_clip(path: Path, view: View, scale: float = PIXEL_MAX, sample: int = 0,
     if not path.is_file():
         raise bad_file("NMC-R001", "no such file", str(path), hint="check the path")
     if suffix in IMAGES:
-        return Clip(_read([path], view, scale), 1, 0.0, PIXEL_MAX / scale)
+        return Clip(_read([path], view, scaling), 1, *scaling.bounds)
     pictures, count = video_pictures(path) if suffix in VIDEOS else _gif(path)
-    return Clip((_fitted(picture, view, scale) for picture in pictures), count, 0.0, PIXEL_MAX / scale)
+    return Clip((_fitted(picture, view, scaling) for picture in pictures), count, *scaling.bounds)
+
+
+def open_camera(name: str, view: View, scaling: Scaling = RAW) -> Clip:
+    """What a camera sees (`video.camera_pictures`), frame by frame without an end. NmcError NMC-R001, R005, R022."""
+    _need_images(Path(name), view)
+    pictures = camera_pictures(name)
+    return Clip((_fitted(picture, view, scaling) for picture in pictures), None, *scaling.bounds, endless=True)
 
 
 # --- arrays ---
@@ -120,15 +132,15 @@ def _need_images(path: Path, view: View) -> None:
         raise bad_file("NMC-R005", what, str(path), hint="give .npz or .aedat")
 
 
-def _images(folder: Path, view: View, scale: float) -> Clip:
+def _images(folder: Path, view: View, scaling: Scaling) -> Clip:
     _need_images(folder, view)
     pillow()
     files, problems = frame_files(folder)
     stop(problems)
-    return Clip(_read(files, view, scale), len(files), 0.0, PIXEL_MAX / scale)
+    return Clip(_read(files, view, scaling), len(files), *scaling.bounds)
 
 
-def _read(files: Any, view: View, scale: float) -> Iterator[Array]:
+def _read(files: Any, view: View, scaling: Scaling) -> Iterator[Array]:
     pillow()
     for file in files:
         try:
@@ -137,7 +149,7 @@ def _read(files: Any, view: View, scale: float) -> Iterator[Array]:
             # Pillow answers a damaged image with a dozen exception types, SyntaxError among them.
             stop([Diagnostic("NMC-R021", "cannot read the image", str(file), str(error))])
             raise
-        yield view.frame(picture / np.float32(scale))
+        yield view.frame(scaling(picture))
 
 
 def _gif(path: Path) -> tuple[Iterator[Any], int]:
@@ -162,10 +174,10 @@ def _gif(path: Path) -> tuple[Iterator[Any], int]:
     return frames(), count
 
 
-def _fitted(picture: Any, view: View, scale: float) -> Array:
+def _fitted(picture: Any, view: View, scaling: Scaling) -> Array:
     """A Pillow image as a frame, in the size and colours of the view, as `read_image` makes them."""
     made = picture.convert("RGB" if view.channels == 3 else "L")
     if made.size != (view.width, view.height):
         made = made.resize((view.width, view.height), pillow().Resampling.BILINEAR)
     values = np.asarray(made, np.float32).reshape(view.height, view.width, view.channels)
-    return view.frame(values / np.float32(scale))
+    return view.frame(scaling(values))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...runtime.aedat import AedatError, read_events
+from ...runtime.datasets.binning import POLARITIES, Binning, check_places, drawn, frame_numbers
+from ...runtime.datasets.files import read_recording
 from ...runtime.encode import Array
 from ...runtime.program.budget import take_memory
 from ...runtime.program.diagnostics import bad_file
-from .view import EVENTS, View
+from .view import View
 
-EVENT_FILES = ".aedat"
+EVENT_FILES = (".aedat", ".bin")
 
 
 @dataclass(frozen=True)
@@ -30,28 +31,20 @@ class Sensor:
 def event_frames(path: Path, view: View, sensor: Sensor) -> tuple[Iterator[Array], int]:
     """Frame k holds a 1 wherever an event fell in window k after the first event, else 0; and how many there are.
 
-    Column x of the sensor belongs to column ⌊x · W / width⌋ of the frame, rows likewise. NmcError NMC-R001, R002 for a
-    file that is no AEDAT 3.1, R005 for a program that takes no events, a recording without any, or another sensor, R050
-    for more frames than memory has room for.
+    Events become frames as `Binning` says. NmcError NMC-R001, R002 for a damaged file, R005 for a program that takes no
+    events, a recording without any, or another sensor, R050 for more frames than memory has room for.
     """
-    if view.channels != EVENTS:
+    if view.channels != POLARITIES:
         what = f"input {view.name!r} takes images of {view.channels} channels, and {path.name} holds events"
         raise bad_file("NMC-R005", what, str(path), hint="a network for events has 2 channels, ON and OFF")
+    events, how = read_recording(path), Binning(window=sensor.window, on=view.on)
+    pixels, size = (sensor.width, sensor.height), (view.height, view.width)
     try:
-        events = read_events(path)
-    except AedatError as error:
-        raise bad_file("NMC-R002", "no AEDAT 3.1 file, or a damaged one", str(path), str(error)) from error
-    except OSError as error:
-        raise bad_file("NMC-R001", "cannot read the file", str(path), error.strerror or str(error)) from error
-    if not len(events):
-        raise bad_file("NMC-R005", "the recording holds no events", str(path))
-    x, y = events.x.astype(np.int64), events.y.astype(np.int64)
-    if x.max() >= sensor.width or y.max() >= sensor.height:
-        what = f"an event at ({x.max()}, {y.max()}) or beyond lies outside {sensor.width}x{sensor.height} pixels"
-        raise bad_file("NMC-R005", what, str(path), hint="name the camera's size: --sensor 346x260")
-    rows, columns = y * view.height // sensor.height, x * view.width // sensor.width
-    channels = np.where(events.on, view.on, 1 - view.on)
-    frame = (events.t - events.t.min()) // sensor.window
+        check_places(events, pixels)
+        frame = frame_numbers(events, how, 1)
+    except ValueError as error:
+        hint = "name the camera's size: --sensor 346x260"
+        raise bad_file("NMC-R005", "the recording does not make frames", str(path), str(error), hint) from error
     count = int(frame.max()) + 1
     take_memory(8 * count, f"a recording of {count:,} frames")
 
@@ -59,9 +52,8 @@ def event_frames(path: Path, view: View, sensor: Sensor) -> tuple[Iterator[Array
         order = np.argsort(frame, kind="stable")
         ends = np.searchsorted(frame[order], np.arange(count + 1))
         for low, high in pairwise(ends):
-            seen = order[low:high]
-            picture = np.zeros((view.height, view.width, EVENTS), np.float32)
-            picture[rows[seen], columns[seen], channels[seen]] = 1
+            seen = events.at(order[low:high])
+            (picture,) = drawn(seen, np.zeros(len(seen), np.int64), how, pixels, 1, size)
             yield view.frame(picture)
 
     return frames(), count

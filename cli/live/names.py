@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ...runtime.arith import Floats
 from ...runtime.classify import top
-from ...runtime.label_lists import read_class_list
+from ...runtime.program import Program
 from ...runtime.program.diagnostics import bad_file
+from ..task import parse_names
 
 
-def class_names(given: str | None, classes: int) -> tuple[str, ...]:
-    """The names in a file, one a line, or between commas; "class 0", … where none are given. NMC-R020, R021."""
+def class_names(given: str | None, program: Program, classes: int) -> tuple[str, ...]:
+    """The names in a file, one a line, or between commas; else the program's; else "class 0", …. NMC-R001, R020, R021.
+
+    An output whose classes are not those that the program has names of has no names."""
     if given is None:
-        return tuple(f"class {index}" for index in range(classes))
-    names = read_class_list(given) if Path(given).is_file() else tuple(name.strip() for name in given.split(","))
+        known = program.task.classes
+        return known if len(known) == classes else tuple(f"class {index}" for index in range(classes))
+    names = parse_names(given)
     if len(names) != classes or not all(names) or len(set(names)) != classes:
         what = f"there are {len(set(names) - {''})} different class names; the network has {classes}"
         hint = "a file with one name a line, or all names between commas"

@@ -45,13 +45,15 @@ class Moment:
 class Show:
     """A clip and a program, ready to be played.
 
-    count   moments, None where only the end of the clip tells
-    unit    what a moment is: "frame" or "timestep"
+    count    moments, None where only the end of the clip tells
+    unit     what a moment is: "frame" or "timestep"
+    endless  is there no end but the user's?
     """
 
     moments: Iterator[Moment]
     count: int | None
     unit: str
+    endless: bool = False
 
 
 def show(
@@ -67,7 +69,9 @@ def show(
     if isinstance(program, CriProgram) and program.inputs[0].every:
         held = np.stack(list(frames) or [np.zeros(view.frame_shape)])
         retimed = retime(program, len(held)) if program.timesteps else program
-        return Show(_shown(_train(CriSession(retimed, seed=seed), held, output.name), 0), retimed.steps, "timestep")
+        return Show(
+            _shown(train_moments(CriSession(retimed, seed=seed), held, output.name), 0), retimed.steps, "timestep"
+        )
     if isinstance(program, CriProgram):
         moments = _images(CriSession(program, seed=seed), frames, output)
     else:
@@ -76,7 +80,7 @@ def show(
         late = session.latency[output.name] if program.temporal else 0
         count = None if count is None else count + late
         moments = _stream(session, frames, view, output, late)
-    return Show(_shown(moments, 0 if count == 1 else decay), count, "frame")
+    return Show(_shown(moments, 0 if count == 1 else decay), count, "frame", clip.endless and limit is None)
 
 
 def _shown(moments: Iterator[Moment], decay: float) -> Iterator[Moment]:
@@ -121,7 +125,7 @@ def _images(session: CriSession, frames: Iterator[Array], output: ScoreOutput) -
         yield Moment(index, frame, scores.sum(axis=0) if output.summed else scores[0], zeros)
 
 
-def _train(session: CriSession, frames: Array, output: str) -> Iterator[Moment]:
+def train_moments(session: CriSession, frames: Array, output: str) -> Iterator[Moment]:
     """Timestep by timestep, with what the readout makes of the rows that it has seen."""
     program = session.program
     (entry,) = program.inputs

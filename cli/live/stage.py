@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,16 +13,21 @@ from typing import Any
 
 import click
 
+from .keys import quit_key
 from .names import likeliest
 from .play import Moment, Show
 from .view import View
 
+RECENT = 1000
 Shown = Callable[[Moment, list[tuple[str, float]]], None]
 
 
 @dataclass
 class Stage:
-    """A show and how it is shown. `bounds`: values that are black and white; `kept`: images for a GIF."""
+    """A show and how it is shown. `bounds`: values that are black and white; `kept`: images for a GIF.
+
+    A show without an end remembers its last RECENT moments only; `seen` counts all.
+    """
 
     show: Show
     view: View
@@ -32,25 +38,27 @@ class Stage:
     keeps: bool
     silent: bool
     kept: list[Any] = field(default_factory=list)
-    by_moment: list[dict[str, Any]] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
+    by_moment: deque[dict[str, Any]] = field(init=False)
+    busy: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT))
+    seen: int = 0
     passed: float = 0.0
+    worked: float = 0.0
 
-    @property
-    def seen(self) -> int:
-        return len(self.by_moment)
+    def __post_init__(self) -> None:
+        self.by_moment = deque(maxlen=RECENT if self.show.endless else None)
 
     def play(self) -> None:
-        """All moments. On a terminal no more than `fps` in a second."""
-        with self._screen() as shown:
+        """All moments, until somebody presses q. On a terminal no more than `fps` in a second."""
+        with quit_key() as pressed, self._screen() as shown:
             start = time.perf_counter()
             moments = iter(self.show.moments)
-            while True:
+            while not pressed():
                 before = time.perf_counter()
                 moment = next(moments, None)
                 if moment is None:
                     break
                 self.busy.append(time.perf_counter() - before)
+                self.worked += self.busy[-1]
                 rows = self._note(moment)
                 self.passed = time.perf_counter() - start
                 shown(moment, rows)
@@ -62,6 +70,7 @@ class Stage:
         best = None if not answered else self.names.index(rows[0][0])
         found = {"index": moment.index, "class": best, "top": [{"name": n, "probability": p} for n, p in rows]}
         self.by_moment.append(found | {"sparsity": moment.zeros})
+        self.seen += 1
         if self.keeps:
             from .gif import drawn
 
@@ -114,19 +123,23 @@ class Stage:
     # --- the end ---
 
     def facts(self) -> dict[str, Any]:
-        last = self.by_moment[-1]
+        last = self.by_moment[-1] if self.by_moment else {"class": None, "top": []}
         return {
             "unit": self.show.unit,
-            "moments": self.by_moment,
+            "moments": list(self.by_moment),
+            "seen": self.seen,
             "class": last["class"],
             "top": last["top"],
-            "seconds": sum(self.busy),
+            "seconds": self.worked,
         }
 
     def summary(self) -> None:
         """The decision, in one line. The first moments take long, as kernels load: a mean would say little."""
+        if not self.by_moment or not self.by_moment[-1]["top"]:
+            click.echo(f"no answer yet after {self.seen} {self.show.unit}s")
+            return
         name, chance = self.by_moment[-1]["top"][0].values()
-        sparse = sum(moment["sparsity"] for moment in self.by_moment) / self.seen
+        sparse = sum(moment["sparsity"] for moment in self.by_moment) / len(self.by_moment)
         pace = f"simulated in {1000 * median(self.busy):.1f} ms each (median)"
         unit = self.show.unit + ("s" if self.seen > 1 else "")
         click.echo(f"{name}, {100 * chance:.1f} %; {self.seen} {unit}, {pace}, sparsity {100 * sparse:.1f} %")

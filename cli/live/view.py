@@ -8,11 +8,10 @@ import numpy as np
 
 from ...runtime.akida_host import AXES
 from ...runtime.encode import Array
-from ...runtime.frames import Pixels
-from ...runtime.program import AkidaProgram, CriProgram, Program
-from ...runtime.program.akida import in_order, without
-from ...runtime.program.akida_shapes import hosted
-from ...runtime.program.diagnostics import bad_file
+from ...runtime.frames import Pixels, pixels_of
+from ...runtime.program import Program
+from ...runtime.program.akida import in_order
+from ...runtime.program.framed import without
 
 EVENTS = 2
 """Channels of frames of events: ON and OFF."""
@@ -65,23 +64,5 @@ class View:
 
 def view_of(program: Program, on: int = 0) -> View:
     """The program's only input; NMC-R004 if there are several, NMC-R005 if it takes no pictures."""
-    if len(program.inputs) != 1:
-        names = ", ".join(repr(entry.name) for entry in program.inputs)
-        raise bad_file("NMC-R004", f"a clip is one input, and the program has {names}", hint="nmc simulate takes .npz")
-    (entry,) = program.inputs
-    if isinstance(program, CriProgram):
-        shape, axis = program.inputs[0].shape, 1 if program.inputs[0].every else -1
-    else:
-        shape, axis = entry.shape, program.inputs[0].axis
-    frame = without(shape, axis)
-    if isinstance(program, AkidaProgram):
-        layer = next(layer for layer in program.layers if layer.name == program.inputs[0].layer)
-        sizes, order = hosted(layer).shape, program.inputs[0].order
-    else:
-        order = "CHW" if len(frame) == 3 and frame[0] <= 3 else "HWC"
-        extents = (*frame, 1) if len(frame) == 2 else frame
-        sizes = tuple(extents[order.index(letter)] for letter in AXES) if len(extents) == 3 else (0, 0, 0)
-    if not 1 <= sizes[2] <= 3:
-        what = f"input {entry.name!r} of shape {tuple(shape)} takes no pictures of 1, 2 or 3 channels"
-        raise bad_file("NMC-R005", what, hint="nmc simulate runs it")
-    return View(entry.name, tuple(shape), axis, order, sizes[0], sizes[1], sizes[2], on)
+    found = pixels_of(program, (1, 2, 3))
+    return View(found.name, found.shape, found.axis, found.order, found.height, found.width, found.channels, on)

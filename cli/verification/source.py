@@ -70,7 +70,7 @@ class Source:
             passes=made["pipeline"],
             **made["options"],
         )
-        differences = [d for d in diff_programs(program, compiled.program) if d.part != "provenance"]
+        differences = [d for d in diff_programs(program, compiled.program) if d.part not in ("provenance", "task")]
         if differences:
             d = differences[0]
             where = " ".join(filter(None, (d.part, d.name, d.field)))

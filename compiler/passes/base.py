@@ -62,6 +62,7 @@ class Context:
     scales    scales of a quantized model by value name (take-scales)
     made_up   the sentence to give where samples decide a range: set if they are noise and the model has scales
     progress  called with (steps done, steps in all) by what takes long
+    stage     called with the name of what is done from now on
     """
 
     samples: Mapping[str, np.ndarray[Any, Any]] | None = None
@@ -72,6 +73,7 @@ class Context:
     scales: dict[str, GivenScale] = field(default_factory=dict)
     made_up: str = ""
     progress: Callable[[int, int], object] = lambda done, total: None
+    stage: Callable[[str], object] = lambda what: None
 
     def decline(self, pass_name: str, where: str, why: str) -> None:
         entry = Declined(pass_name, where, why)
@@ -90,6 +92,7 @@ class Pass:
 
     takes      stages it accepts; gives: the stage it leaves the graph in ("" = unchanged)
     preserves  True if the graph's outputs stay equal up to float rounding (checked by --verify-each)
+    encodes    True if values of the graph before it are rates of spikes after it
     quantizers  may the graph hold those of a quantized model? If not, take-scales comes before the pass
     """
 
@@ -97,6 +100,7 @@ class Pass:
     takes: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[str] = ""
     preserves: ClassVar[bool] = True
+    encodes: ClassVar[bool] = False
     quantizers: ClassVar[bool] = True
 
     def requires(self, graph: Graph) -> None:

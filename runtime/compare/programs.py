@@ -1,4 +1,4 @@
-"""What two programs differ in: layers or populations, integers, schedule, inputs, outputs, provenance."""
+"""What two programs differ in: layers or populations, integers, schedule, inputs, outputs, task, provenance."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def diff_programs(first: Program, second: Program) -> list[Difference]:
     else:
         assert isinstance(first, AkidaProgram) and isinstance(second, AkidaProgram)
         found = _akida(first, second)
+    found = [*found, *_values("task", "", first.task.facts(), second.task.facts())]
     ours, theirs = (dict(_flat(program.provenance)) for program in (first, second))
     return [*found, *_values("provenance", "", ours, theirs)]
 

@@ -49,6 +49,7 @@ class Case:
     options: dict[str, Any]
     input_shapes: dict[str, tuple[int, ...]]
     nir: dict[str, Any]
+    task: dict[str, Any]
 
 
 KEYS = tuple(entry.name for entry in fields(Case) if entry.name != "path")
@@ -84,6 +85,7 @@ def read_case(path: Path) -> Case:
         found.table("options"),
         found.shapes(),
         found.table("nir"),
+        found.table("task"),
     )
     if found.problems:
         raise NmcError(found.problems, Exit.BAD_FILE)

@@ -15,6 +15,7 @@ from ..program.akida import AkidaProgram
 from ..program.container import Program
 from ..program.cri import CriProgram, NeuronModel, Population, Table, source_blocks
 from ..program.hybrid import HostSegment, HybridProgram
+from ..program.task import NO_TASK
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,17 @@ class Part:
 def parts(program: Program) -> tuple[Part, ...]:
     """The parts of a program in its order; together they hold all of it but the provenance."""
     if isinstance(program, CriProgram):
-        return tuple(_cri(program))
-    if isinstance(program, HybridProgram):
-        return tuple(_hybrid(program))
-    assert isinstance(program, AkidaProgram)
-    found = [(f"input {entry.name}", entry) for entry in program.inputs]
-    found += [(f"layer {entry.name}", entry) for entry in program.layers]
-    found += [(f"output {entry.name}", entry) for entry in program.outputs]
-    return tuple(Part(name, _digest(entry)) for name, entry in found)
+        found = _cri(program)
+    else:
+        found = _hybrid(program) if isinstance(program, HybridProgram) else _akida(program)
+    task = () if program.task == NO_TASK else (Part("task", _digest(program.task)),)
+    return (*found, *task)
+
+
+def _akida(program: AkidaProgram) -> Iterator[Part]:
+    for what, entries in (("input", program.inputs), ("layer", program.layers), ("output", program.outputs)):
+        for entry in entries:
+            yield Part(f"{what} {entry.name}", _digest(entry))
 
 
 def _hybrid(program: HybridProgram) -> Iterator[Part]:
@@ -44,7 +48,7 @@ def _hybrid(program: HybridProgram) -> Iterator[Part]:
         if isinstance(segment, HostSegment):
             yield Part(f"segment {segment.name}", _digest(segment))
         else:
-            for part in parts(segment.program):
+            for part in _akida(segment.program):
                 yield Part(f"segment {segment.name}, {part.name}", part.sha256)
     order = json.dumps([program.device, *(segment.name for segment in program.segments)])
     yield Part("order of segments", hashlib.sha256(order.encode()).hexdigest())

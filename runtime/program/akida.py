@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .framed import Framed, FramedInput, FramedOutput
+from .records import OPTIONAL
+from .task import NO_TASK, Task
 from .timing import Timing
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,7 +43,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class GraphInput:
+class GraphInput(FramedInput):
     """How the host turns one input of the source model into frames of layer `layer`.
 
     shape   one sample as the source model takes it, without the samples axis
@@ -60,19 +63,9 @@ class GraphInput:
     bits: int
     signed: bool
 
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """One frame as the source model has it."""
-        return without(self.shape, self.axis)
-
-    @property
-    def frames(self) -> int:
-        """Frames of one sample."""
-        return self.shape[self.axis - 1] if self.axis > 0 else 1
-
 
 @dataclass(frozen=True)
-class GraphOutput:
+class GraphOutput(FramedOutput):
     """How the host makes one output of the source model from frames of layer `layer`.
 
     shape is one sample without the samples axis; order as in GraphInput. A Dequantizer makes the float values, of
@@ -85,14 +78,9 @@ class GraphOutput:
     order: str
     timing: Timing = AT_ONCE
 
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """One frame as the source model has it."""
-        return without(self.shape, self.timing.axis)
-
 
 @dataclass(frozen=True)
-class AkidaProgram:
+class AkidaProgram(Framed):
     """Everything a simulator or board needs to run one network, and what a user needs to recognise it."""
 
     target = "akida"
@@ -101,32 +89,13 @@ class AkidaProgram:
     inputs: tuple[GraphInput, ...]
     outputs: tuple[GraphOutput, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def temporal(self) -> bool:
-        """Do the inputs have a time axis?"""
-        return any(entry.axis > 0 for entry in self.inputs)
-
-    @property
-    def clip_length(self) -> int:
-        """Frames of one sample as the source model takes it."""
-        return max((entry.frames for entry in self.inputs), default=1)
-
-    @property
-    def stream_length(self) -> int:
-        """Frames until the last element of every output has come."""
-        return max((output.timing.last for output in self.outputs), default=0) + 1
+    task: Task = field(default=NO_TASK, metadata=OPTIONAL)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from .notebook import akida_table
 
         return akida_table(self)
-
-
-def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """The shape of a sample without its time axis; axis counts the samples axis, ≤ 0 stands for none."""
-    return tuple(extent for i, extent in enumerate(shape) if i != axis - 1) if axis > 0 else shape
 
 
 def in_order(xyc: Triple, order: str) -> Triple:

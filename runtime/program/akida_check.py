@@ -28,6 +28,7 @@ def validate(program: AkidaProgram) -> None:
         problems.output(f"outputs/{i}", output)
     problems.need(len(program.outputs) > 0, "F013", "outputs", "there must be one at least")
     problems.plain_json("provenance", program.provenance)
+    problems.task(program.task, program.scored)
     problems.stop()
 
 

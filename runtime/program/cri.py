@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .framed import classes_of
 from .records import OPTIONAL
+from .task import NO_TASK, Task
 
 IntArray = NDArray[np.int64]
 BLOCK = 1 << 20  # synapses that are handled at once where work on all of them would need many times their memory
@@ -227,11 +229,17 @@ class CriProgram:
     readouts: tuple[Readout, ...]
     steps: int
     provenance: dict[str, Any] = field(default_factory=dict)
+    task: Task = field(default=NO_TASK, metadata=OPTIONAL)
 
     @property
     def timesteps(self) -> int:
         """Steps of the source network that a program of a spiking network runs; 0 for other programs."""
         return max((readout.rows for readout in self.readouts), default=0)
+
+    @property
+    def scored(self) -> dict[str, int | None]:
+        """The number of classes that each output scores (`classes_of`)."""
+        return {entry.name: classes_of(entry.shape, 1 if entry.by_step else -1) for entry in self.readouts}
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

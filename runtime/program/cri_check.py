@@ -52,6 +52,7 @@ def validate(program: CriProgram) -> None:
     problems.distinct("inputs", program.inputs)
     problems.distinct("readouts", program.readouts)
     problems.plain_json("provenance", program.provenance)
+    problems.task(program.task, program.scored)
     problems.stop()
 
 

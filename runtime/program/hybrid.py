@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from .akida import AT_ONCE, AkidaProgram, without
+from .akida import AT_ONCE, AkidaProgram
+from .framed import Framed, FramedInput, FramedOutput
+from .records import OPTIONAL
+from .task import NO_TASK, Task
 from .timing import Timing
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class HybridInput:
+class HybridInput(FramedInput):
     """An input of the source model, and the value's name: one sample has `shape`, time at `axis` of (samples, *shape)
     or −1."""
 
@@ -26,30 +29,15 @@ class HybridInput:
     shape: tuple[int, ...]
     axis: int
 
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """One frame as the source model has it."""
-        return without(self.shape, self.axis)
-
-    @property
-    def frames(self) -> int:
-        """Frames of one sample."""
-        return self.shape[self.axis - 1] if self.axis > 0 else 1
-
 
 @dataclass(frozen=True)
-class HybridOutput:
+class HybridOutput(FramedOutput):
     """An output of the source model: frames of a value, put together to samples of `shape` by `timing`."""
 
     name: str
     value: str
     shape: tuple[int, ...]
     timing: Timing = AT_ONCE
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """One frame as the source model has it."""
-        return without(self.shape, self.timing.axis)
 
 
 @dataclass(frozen=True)
@@ -131,7 +119,7 @@ class DeviceSegment:
 
 
 @dataclass(frozen=True)
-class HybridProgram:
+class HybridProgram(Framed):
     """Segments in the order in which they run, and how the source model's inputs and outputs lie in time.
 
     device  the target of the device segments
@@ -142,6 +130,7 @@ class HybridProgram:
     inputs: tuple[HybridInput, ...]
     outputs: tuple[HybridOutput, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    task: Task = field(default=NO_TASK, metadata=OPTIONAL)
 
     @property
     def target(self) -> str:
@@ -157,21 +146,6 @@ class HybridProgram:
     def hosts(self) -> tuple[HostSegment, ...]:
         """The segments of the host."""
         return tuple(segment for segment in self.segments if isinstance(segment, HostSegment))
-
-    @property
-    def temporal(self) -> bool:
-        """Do the inputs have a time axis?"""
-        return any(entry.axis > 0 for entry in self.inputs)
-
-    @property
-    def clip_length(self) -> int:
-        """Frames of one sample as the source model takes it."""
-        return max((entry.frames for entry in self.inputs), default=1)
-
-    @property
-    def stream_length(self) -> int:
-        """Frames until the last element of every output has come."""
-        return max((output.timing.last for output in self.outputs), default=0) + 1
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -36,6 +36,7 @@ def validate(program: HybridProgram) -> None:
         problems.output(f"outputs/{i}", output, program.temporal)
     problems.need(len(program.outputs) > 0, "F013", "outputs", "there must be one at least")
     problems.plain_json("provenance", program.provenance)
+    problems.task(program.task, program.scored)
     problems.stop()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from .diagnostics import Diagnostic, Exit, NmcError
+from .task import Task, task_problems
 
 MAX_AXES = 30  # with the samples axis this is within the 32 of older numpy
 MAX_ZERO_POINT = 2**31
@@ -48,6 +49,11 @@ class Problems:
         except (TypeError, ValueError, RecursionError):
             survives = False
         return self.need(survives, "F009", where, "must be plain JSON: lists, text keys, finite numbers")
+
+    def task(self, task: Task, outputs: Mapping[str, int | None]) -> None:
+        """`outputs`: the classes that each output scores."""
+        for name, what in task_problems(task, outputs):
+            self.need(False, "F013", f"task/{name}", what)
 
     def shape(self, where: str, shape: tuple[int, ...]) -> bool:
         fits = len(shape) <= MAX_AXES and all(extent >= 1 for extent in shape)

@@ -42,10 +42,10 @@ def encode(value: Any, hint: Any, path: str, arrays: Arrays) -> Any:
     if _is_choice(hint):
         return {CHOICE: type(value).__name__, **encode(value, type(value), path, arrays)}
     if is_dataclass(hint):
-        hints = _hints(hint)
+        absent = {n for n, default in _optional(hint).items() if getattr(value, n) == default}
+        hints = {n: h for n, h in _hints(hint).items() if n not in absent}
         encoded = {n: encode(getattr(value, n), h, _below(path, n), arrays) for n, h in hints.items()}
-        absent = {n for n, default in _optional(hint).items() if encoded[n] == default}
-        return {n: item for n, item in encoded.items() if not _is_array(hints[n]) and n not in absent}
+        return {n: item for n, item in encoded.items() if not _is_array(hints[n])}
     if _is_array(hint):
         arrays[path] = np.ascontiguousarray(value)
         return None
@@ -134,7 +134,13 @@ def _finite(data: int | float, path: str) -> float:
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return {name: _present(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _present(hint: Any) -> Any:
+    """The type of a value that there is: X of `X | None`. None is never written: such a field is OPTIONAL."""
+    rest = [kind for kind in get_args(hint) if kind is not type(None)]
+    return rest[0] if _is_choice(hint) and len(rest) == 1 else hint
 
 
 @cache

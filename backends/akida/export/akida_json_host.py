@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ....runtime.program.akida import AkidaProgram, GraphInput, GraphOutput
 from ....runtime.program.atomic import atomic_write
 from ....runtime.program.diagnostics import NmcError, bad_file
 from ....runtime.program.strict_json import parse_json
+from ....runtime.program.task import NO_TASK, Task
 
 FORMAT_VERSION = 1
 EXPORT_AGAIN = "export the program again, or move the host file away to read the layers alone"
@@ -40,6 +41,7 @@ class HostFile:
     outputs: tuple[GraphOutput, ...]
     layers: tuple[LayerNote, ...]
     provenance: dict[str, Any]
+    task: Task = field(default=NO_TASK, metadata=records.OPTIONAL)
 
 
 def host_path(path: str | os.PathLike[str]) -> Path:
@@ -50,7 +52,8 @@ def host_path(path: str | os.PathLike[str]) -> Path:
 def write_host(program: AkidaProgram, path: Path, layers_sha256: str) -> None:
     """Write the host file of a valid program. NMC-F014 where the file system refuses."""
     notes = tuple(LayerNote(layer.name, layer.origin, layer.proof) for layer in program.layers)
-    host = HostFile(FORMAT_VERSION, layers_sha256, program.inputs, program.outputs, notes, program.provenance)
+    fed = (program.inputs, program.outputs, notes, program.provenance, program.task)
+    host = HostFile(FORMAT_VERSION, layers_sha256, *fed)
     text = json.dumps(records.encode(host, HostFile, "", {}), indent=1, sort_keys=True, allow_nan=False)
     atomic_write(path, lambda file: file.write(f"{text}\n".encode()))
 

@@ -90,7 +90,7 @@ def _with_host(layers: tuple[Layer, ...], host: HostFile, path: Path) -> AkidaPr
     noted = tuple(
         replace(layer, origin=note.origin, proof=note.proof) for layer, note in zip(layers, host.layers, strict=True)
     )
-    program = AkidaProgram(noted, host.inputs, host.outputs, host.provenance)
+    program = AkidaProgram(noted, host.inputs, host.outputs, host.provenance, host.task)
     try:
         validate(program)
     except NmcError as error:

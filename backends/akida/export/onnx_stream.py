@@ -115,5 +115,8 @@ def _proto(drawing: Layers, program: AkidaProgram) -> bytes:
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="nmc")
     timing = {output.name: asdict(output.timing) for output in program.outputs}
-    helper.set_model_props(model, {"frames": str(program.clip_length), "timing": json.dumps(timing, sort_keys=True)})
+    props = {"frames": str(program.clip_length), "timing": json.dumps(timing, sort_keys=True)}
+    said = {"names" if name == "classes" else name: value for name, value in program.task.facts().items()}
+    props |= {name: json.dumps(value, ensure_ascii=False) for name, value in said.items()}
+    helper.set_model_props(model, props)
     return model.SerializeToString(deterministic=True)

@@ -10,7 +10,7 @@ from ....compiler.diagnostics import limit
 from ....runtime.program.cri import CriProgram, Input, NeuronModel, Population, Profile, Readout
 from ....runtime.program.cri_check import MAX_MODELS
 from ..control import Control
-from ..tables import INT16, Ints, Placed, check_range, check_weights, table
+from ..tables import INT16, Ints, Placed, Progress, check_range, check_weights, silent, table
 from .columns import Columns
 from .neurons import Planned, largest_potentials, models_of
 from .relays import Chained, Relays
@@ -67,7 +67,11 @@ class Builder:
     # --- assembly ---
 
     def program(
-        self, inputs: tuple[Input, ...], readouts: tuple[Readout, ...], provenance: dict[str, Any]
+        self,
+        inputs: tuple[Input, ...],
+        readouts: tuple[Readout, ...],
+        provenance: dict[str, Any],
+        progress: Progress = silent,
     ) -> CriProgram:
         neurons = self.populations[-1].stop if self.populations else 0
         models, neuron_model = self._slots()
@@ -78,8 +82,8 @@ class Builder:
             profile=self.profile,
             models=models,
             neuron_model=neuron_model,
-            axons=table([*self.from_axons, controls], axons),
-            neurons=table(self.from_neurons, neurons),
+            axons=table([*self.from_axons, controls], axons, progress),
+            neurons=table(self.from_neurons, neurons, progress),
             populations=tuple(self.populations),
             inputs=inputs,
             schedule=tuple(self.control.schedule),

@@ -16,7 +16,7 @@ from ....compiler.diagnostics import Collector
 from ....compiler.ir import Graph
 from ....compiler.ir.ops import MaxPool, Quantize, Spike
 from ....runtime.program.cri import CriProgram, Input, Profile, Readout
-from ..tables import Ints
+from ..tables import Ints, Progress, silent
 from .builder import Builder
 from .columns import Columns, Source
 from .depths import Edge, depths
@@ -40,7 +40,7 @@ class SpikingLowering:
         self.wanted: list[Wanted] = []
         self.readouts: list[Planned] = []
 
-    def run(self, provenance: dict[str, Any]) -> CriProgram:
+    def run(self, provenance: dict[str, Any], progress: Progress = silent) -> CriProgram:
         """NmcError NMC-C001 with all that the machine cannot hold, NMC-C002, C003, C005 for what is too large."""
         self._plan()
         self.problems.raise_if_any()
@@ -50,7 +50,8 @@ class SpikingLowering:
         builder = Builder(self.profile, self.columns, relays, self.steps)
         self._build(builder, relays)
         inputs = tuple(self._input(number, relays.axon[number]) for number in relays.axon)
-        return builder.program(inputs, tuple(self._readout(w, builder, relays) for w in self.wanted), provenance)
+        readouts = tuple(self._readout(w, builder, relays) for w in self.wanted)
+        return builder.program(inputs, readouts, provenance, progress)
 
     # --- what there is ---
 

@@ -42,6 +42,7 @@ def import_with_notes(
 ) -> Imported:
     """The same, with sentences for the user about what was converted."""
     from ...ir.stages import verify
+    from .class_names import class_names
     from .importer import Importer
     from .read import read_model
     from .stateful import take_states
@@ -50,4 +51,5 @@ def import_with_notes(
     importer = Importer(model, Path(path), input_shapes or {})
     graph, notes = take_states(importer.run(), states or {})
     verify(graph)
-    return Imported(graph, (*importer.model.notes, *notes), {"states": dict(states)} if states else {})
+    options = {"states": dict(states)} if states else {}
+    return Imported(graph, (*importer.model.notes, *notes), options, class_names(model))
