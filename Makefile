@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check golden conformance conformance-page models models-page fuzz fuzz-import coverage mutation bench bench-quick docs
-.PHONY: determinism determinism-versions dist
+.PHONY: determinism determinism-versions accuracy docs-test site dist browser screenshots
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -20,6 +20,12 @@ $(VENV)/.test: $(VENV)/.core
 	@touch $@
 $(VENV)/.check: $(VENV)/.test
 	$(PIP) -e '.[check]'
+	@touch $@
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) -e '.[docs]'
+	@touch $@
+$(VENV)/.browser: $(VENV)/.test
+	$(PIP) -e '.[browser]'
 	@touch $@
 $(VENV)/.quality: $(VENV)/.test
 	$(PIP) -e '.[quality]'
@@ -44,6 +50,12 @@ check: $(VENV)/.check ## Lint, format check, types, and the fast tests (under a 
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/python -m pytest tests -n auto --dist worksteal -m "not slow and not bench"
+
+browser: $(VENV)/.browser ## Look at the zoo's report pages in headless Chromium (apt install chromium)
+	$(BIN)/python -m pytest -p no:xdist tests/browser
+
+screenshots: $(VENV)/.browser ## Make docs/images anew: report pages, nmc live
+	PYTHONPATH=tests $(BIN)/python docs/screenshots.py
 
 golden: $(VENV)/.test ## Run the golden vectors of the machines, and check the zoo's programs and outputs
 	$(BIN)/python -m pytest tests -m golden
@@ -105,6 +117,15 @@ bench-quick: $(VENV)/.test ## Run the smallest variant of every benchmark; are t
 
 bench: $(VENV)/.test ## Measure speed and memory beside other tools, write docs/benchmarks.md; ONLY=name for one section
 	$(BIN)/python benchmarks/run.py $(ONLY)
+
+docs-test: $(VENV)/.test ## Run every command of README, docs/ and the examples' READMEs; PAGES="a.md b.md" for some
+	cd tests && ../$(BIN)/python -W ignore -m doc_pages $(PAGES) --jobs $(or $(JOBS),2)
+
+site: $(VENV)/.docs ## Make the documentation as web pages in build/site; a broken link fails
+	$(BIN)/mkdocs build --strict --quiet
+
+accuracy: $(VENV)/.test ## Measure accuracy in every format, write docs/accuracy.md; what is known is not measured again
+	$(BIN)/python -W ignore benchmarks/accuracy.py --write docs/accuracy.md
 
 docs: $(VENV)/.core ## Rewrite the parts of docs/ that are made from code
 	$(BIN)/python docs/generate.py

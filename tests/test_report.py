@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from akida_programs import random_frames, random_program
+from hybrid_nets import NETS, graph_of
 from report_pages import DIGITS, EVIL, EXAMPLES, IDS, ZOO, Page, check_page, digits, gated, images, nmc, report
 
 from nmc.cli.report.facts import facts_of
+from nmc.cli.report.floats import model_of
 from nmc.cli.report.page import page
 from nmc.compiler import compile_model
+from nmc.compiler.frontends.onnx import import_onnx
+from nmc.compiler.ir import parse_graph
 from nmc.runtime import Session
+from nmc.runtime.classify import softmax
 from nmc.runtime.program import Layer, save
+from nmc.runtime.program.task import Task
 from onnx_models import Net
 
 
@@ -33,8 +39,8 @@ def test_a_page_of_a_cri_program(of_digits: tuple[dict[str, Any], str]) -> None:
     facts, text = of_digits
     found = check_page(text, "cri")
     assert (found.elements["figure"], found.elements["a"]) > (8, 8)
-    assert set(found.sections) == IDS - {"segments", "timing", "frames"}
-    assert text.count('class="none"') == 2  # no --verify, no --compiled
+    assert set(found.sections) == IDS - {"segments", "timing"}
+    assert text.count('class="none"') == 4  # no --model, no --verify, no --compiled, no frames
     assert facts["run"]["raster"]["steps"] == digits().steps
 
 
@@ -59,9 +65,9 @@ def test_a_page_of_a_program_with_host_segments(tmp_path: Path, name: str) -> No
 
 def test_without_a_run_the_page_says_what_is_missing(tmp_path: Path) -> None:
     for program, kind in ((digits(), "cri"), (random_program(1), "akida"), (gated(), "hybrid")):
-        text = page({**facts_of(program, "net"), "verify": None, "compiled": None, "run": None})
+        text = page({**facts_of(program, "net"), "verify": None, "compiled": None, "run": None, "model": None})
         check_page(text, kind)
-        runs = {"akida": 3, "hybrid": 3, "cri": 4}[kind]
+        runs = {"akida": 3, "hybrid": 3, "cri": 5}[kind]
         assert text.count("give samples with --input") == runs
         assert "--verify." in text and "--compiled." in text
 
@@ -72,7 +78,7 @@ def test_equal_input_gives_equal_bytes(of_digits: tuple[dict[str, Any], str], tm
 
 def test_a_network_of_too_many_layers_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmc.cli.report.facts.MOST", 2)
-    text = page({**facts_of(random_program(1), "net"), "verify": None, "compiled": None, "run": None})
+    text = page({**facts_of(random_program(1), "net"), "verify": None, "compiled": None, "run": None, "model": None})
     assert "Not drawn: " in text and 'id="drawing"' not in text
     assert set(Page(text).references) <= set(Page(text).ids)
 
@@ -102,7 +108,10 @@ def test_no_name_becomes_markup() -> None:
     row = {"name": EVIL, "kind": EVIL, "note": EVIL, "values": 0, "clipped": None, "closeness": None}
     verify = {"samples": 1, "layers": [row], "outputs": [], "failed": [EVIL], "threshold": None}
     declined = [{"pass": EVIL, "where": EVIL, "why": EVIL}]
-    given = {"verify": verify, "compiled": {"warnings": [EVIL], "declined": declined, "passes": []}, "run": None}
+    compiled = {"warnings": [EVIL], "declined": declined, "passes": []}
+    box = {"title": EVIL, "kind": EVIL, "text": EVIL, "group": "device", "layer": None, "origin": [EVIL]}
+    model = {"name": EVIL, "same": False, "operations": 1, "network": {"boxes": [box], "arrows": []}, "links": [[0, 0]]}
+    given = {"verify": verify, "compiled": compiled, "run": None, "model": model}
     text = page({**facts_of(evil, EVIL), **given})
     found = check_page(text, "akida")
     assert found.elements["img"] == 0
@@ -172,6 +181,69 @@ def test_results_of_verify_and_compile_are_shown(tmp_path: Path) -> None:
     )
 
 
+def test_the_float_network_stands_beside_the_layers(tmp_path: Path) -> None:
+    facts, text = report(tmp_path, digits(), "--model", DIGITS)
+    check_page(text, "cri")
+    model, boxes = facts["model"], facts["network"]["boxes"]
+    graph = import_onnx(DIGITS)
+    floats = model["network"]["boxes"]
+    assert (model["name"], model["same"], model["operations"]) == (DIGITS.name, True, len(graph.nodes))
+    assert [box["title"] for box in floats[1:-1]] == [node.result.name for node in graph.nodes]
+    assert text.count('class="link"') == len(model["links"]) > len(boxes)
+    for i, j in model["links"]:
+        if boxes[j]["group"] == "device":
+            assert {floats[i]["title"], *floats[i]["origin"]} & set(boxes[j]["origin"])
+        else:
+            assert (floats[i]["title"], floats[i]["group"]) == (boxes[j]["title"], boxes[j]["group"])
+    rows = {box["layer"] for box in boxes} - {None}
+    assert {boxes[j]["layer"] for _, j in model["links"]} - {None} == rows
+    assert 'class="device pale"' in text  # the reshape before the classifier
+
+
+def test_a_model_that_is_another_one_is_said(tmp_path: Path) -> None:
+    facts, text = report(tmp_path, digits(), "--model", EXAMPLES / "digits" / "digits.onnx")
+    assert (facts["model"]["same"], "was not made from this model" in text) == (False, True)
+    done = nmc("report", tmp_path / "p.nmc", "--model", tmp_path / "gone.onnx", "--json")
+    assert (json.loads(done.stdout)["errors"][0]["code"], done.exit_code) == ("NMC-I001", 4)
+    assert nmc("report", tmp_path / "p.nmc", "--state-dict", tmp_path / "w.pt").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["gated_image", "remembering_clip"])
+def test_the_float_network_of_a_program_with_host_segments(name: str) -> None:
+    program = gated(name)
+    facts = facts_of(program, "net")
+    model = model_of("net", graph_of(NETS[name]()), program, facts["network"])
+    check_page(page({**facts, "verify": None, "compiled": None, "run": None, "model": model}), "hybrid")
+    linked = {facts["network"]["boxes"][j]["group"] for _, j in model["links"]}
+    assert (model["same"], linked) == (True, {"input", "device", "host", "output"})
+
+
+def test_states_and_large_networks_beside_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = facts_of(digits(), "net")
+    lines = ("input %x: f32[1,2]NC", "state %h: f32[1,2]NC", "%y = add(%x, %h)", "next %h = %y", 'output "y" = %y')
+    graph = parse_graph("\n".join(('graph "g" stage imported', *lines)))
+    model = model_of("g", graph, digits(), facts["network"])
+    kinds = [box["kind"] for box in model["network"]["boxes"]]
+    assert kinds == ["input", "state", "add", "output"]
+    assert [(a["from"], a["to"]) for a in model["network"]["arrows"]] == [(0, 2), (1, 2), (2, 1), (2, 3)]
+    given = {"verify": None, "compiled": None, "run": None}
+    check_page(page({**facts, **given, "model": model}), "cri")
+    monkeypatch.setattr("nmc.cli.report.floats.MOST", 3)
+    large = model_of("g", graph, digits(), facts["network"])
+    text = page({**facts, **given, "model": large})
+    check_page(text, "cri")
+    assert (large["network"], "Not drawn: it has more than" in text) == (None, True)
+
+
+def test_classes_have_the_names_of_the_programs_task(tmp_path: Path) -> None:
+    names = tuple(f"digit {EVIL[0]} {i}" for i in range(10))
+    facts, text = report(tmp_path, replace(digits(), task=Task(names, 0.5)))
+    check_page(text, "cri")
+    (answer,) = facts["run"]["answers"]
+    assert (answer["names"], facts["task"]["smoothing"]) == (list(names), 0.5)
+    assert "digit &lt; " in text
+
+
 @pytest.mark.parametrize("option", ["--verify", "--compiled"])
 @pytest.mark.parametrize(
     "content",
@@ -220,7 +292,12 @@ def test_a_page_of_a_spiking_network(tmp_path: Path) -> None:
     check_page((tmp_path / "r.html").read_text(), "cri")
     run = json.loads(done.stdout)["run"]
     (name,) = events.files
-    trace = Session(program).run(events[name][:1], trace=True).trace
+    whole = Session(program).run(events[name][:1], trace=True)
+    (over,) = run["frames"]
+    assert (over["unit"], over["last"], len(over["raw"][0])) == ("timestep", program.steps - 1, program.steps)
+    final = softmax(whole.outputs["output"][0].ravel())
+    assert [line[-1] for line in over["raw"]] == pytest.approx(final[over["shown"]].tolist(), abs=1e-6)
+    trace = whole.trace
     windows = {p.name: p.window for p in program.populations}
     for row in run["raster"]["populations"]:
         if row["layer"] not in trace:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from akida_programs import random_program
-from report_pages import DIGITS, EVIL, Page, digits, gated
+from report_pages import digits
 
 from nmc.cli.report.answers import answers
-from nmc.cli.report.assets import SCRIPT
+from nmc.cli.report.beside import APART, beside
 from nmc.cli.report.histograms import BINS, of_floats, of_integers
 from nmc.cli.report.layout import HEIGHT, WIDTH, layout
+from nmc.cli.report.script import SCRIPT
 from nmc.cli.report.tags import Html, join, number, tag
 from nmc.cli.report.weights import cri_weights
-from nmc.compiler.frontends.onnx import import_onnx
 from nmc.runtime.result import Result as Run
 
 # --- elements ---
@@ -117,30 +115,37 @@ def test_boxes_lie_in_ranks(seed: int) -> None:
     check_layout(count, [(a, b) for a, b in pairs])  # with loops
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_networks_side_by_side_keep_their_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 20, 2).tolist()
+    alone = [layout(n, [(a, b) for a, b in rng.integers(0, n, (2 * n, 2)).tolist() if a < b]) for n in counts]
+    links = [(int(rng.integers(counts[0])), int(rng.integers(counts[1]))) for _ in range(int(rng.integers(0, 25)))]
+    both = beside(alone[0], alone[1], links)
+    boxes = [box for found in both for box in found.boxes]
+    for i, (x, y) in enumerate(boxes):
+        assert WIDTH / 2 <= x <= both[0].width - WIDTH / 2 and HEIGHT / 2 <= y <= both[0].height - HEIGHT / 2
+        assert all(abs(x - a) >= WIDTH or abs(y - b) >= HEIGHT for a, b in boxes[:i])
+    assert max(x for x, _ in both[0].boxes) + APART < min(x for x, _ in both[1].boxes)
+    for before, after in zip(alone, both, strict=True):
+        down = {old[1]: new[1] for old, new in zip(before.boxes, after.boxes, strict=True)}
+        assert sorted(down.values()) == [down[y] for y in sorted(down)]
+        assert all(new >= old for old, new in down.items())
+        for (first, *_), way in zip(before.edges, after.edges, strict=True):
+            assert way[0] == after.boxes[before.boxes.index(first)]
+    assert beside(alone[0], alone[1], links) == both
+
+
+def test_what_is_linked_one_to_one_lies_at_one_height() -> None:
+    chain = layout(3, [(0, 1), (1, 2)])
+    long = layout(5, [(i, i + 1) for i in range(4)])
+    left, right = beside(long, chain, [(0, 0), (2, 1), (4, 2)])
+    assert [left.boxes[i][1] for i in (0, 2, 4)] == [y for _, y in right.boxes]
+    left, right = beside(chain, long, [(0, 0), (1, 2), (2, 4)])
+    assert [right.boxes[i][1] for i in (0, 2, 4)] == [y for _, y in left.boxes]
+
+
 def test_an_empty_network_is_drawn() -> None:
+    beside(layout(0, []), layout(0, []), [])
     check_layout(0, [])
     check_layout(3, [(0, 1), (1, 2), (2, 0), (1, 1), (0, 2)])
-
-
-# --- notebooks ---
-
-
-def test_notebooks_show_programs_and_graphs() -> None:
-    akida = random_program(3)
-    named = replace(akida, outputs=(), layers=(replace(akida.layers[0], name=EVIL),), inputs=())
-    hybrid, graph = gated(), import_onnx(DIGITS)
-    tables = [thing._repr_html_() for thing in (akida, named, digits(), hybrid, graph)]
-    counts = [Page(text.replace("\0", "")).elements for text in tables]
-    assert [found["tr"] for found in counts[:4]] == [
-        1 + len(akida.layers),
-        2,
-        1 + len(digits().populations),
-        1 + len(hybrid.segments),
-    ]
-    assert (counts[4]["pre"], counts[1]["script"], counts[1]["img"]) == (1, 0, 0)
-
-
-def test_a_long_table_in_a_notebook_is_cut_and_says_so() -> None:
-    (population, *_) = digits().populations
-    many = replace(digits(), populations=(population,) * 53)
-    assert "3 more" in many._repr_html_() and many._repr_html_().count("<tr>") == 51

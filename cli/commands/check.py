@@ -11,7 +11,9 @@ import click
 
 from ...runtime.program.diagnostics import Exit, NmcError
 from ..common import Output, nmc_command, print_table
+from ..completion import devices, profiles, targets
 from ..nir import nir_options, take_nir
+from ..progress import Bar, context_of
 from ..states import parse_states, state_option
 from .compile import parse_shapes
 
@@ -26,8 +28,8 @@ Facts = dict[str, Any]
 
 @nmc_command("check")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", help="Target machine (see `nmc targets`); a program knows its own.")
-@click.option("--device", help="Device of the target whose limits count.")
+@click.option("--target", shell_complete=targets, help="Target machine (see `nmc targets`); a program knows its own.")
+@click.option("--device", shell_complete=devices, help="Device of the target whose limits count.")
 @click.option(
     "--input-shape",
     multiple=True,
@@ -35,8 +37,9 @@ Facts = dict[str, Any]
     help="Shape of an input that the file leaves open, or of PyTorch code.",
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
-@click.option("--profile", help="Build of the machine, e.g. sim or hw2024.")
+@click.option("--profile", shell_complete=profiles, help="Build of the machine, e.g. sim or hw2024.")
 @click.option("--host-fallback", is_flag=True, help="akida: as if compiled so; list what the host would do, and why.")
+@click.option("--optimize", type=int, help="0, 1 or 2, as for `nmc compile`.")
 @state_option
 @nir_options
 def command(
@@ -48,6 +51,7 @@ def command(
     state_dict: Path | None,
     profile: str | None,
     host_fallback: bool,
+    optimize: int | None,
     state: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -63,8 +67,8 @@ def command(
     nir = take_nir(options)
     program: Program | None = None
     if model.suffix == ".nmc":
-        if input_shape or state_dict or profile or host_fallback or state or nir:
-            raise click.UsageError(f"{model} is a program: its shapes, weights, its profile and segments are in it")
+        if input_shape or state_dict or profile or host_fallback or optimize is not None or state or nir:
+            raise click.UsageError(f"{model} is a program: its shapes, weights, options and segments are in it")
         program, target = _program(model, target)
     elif target is None:
         raise click.UsageError("Missing option '--target'.")
@@ -74,8 +78,9 @@ def command(
     done: Compilation | None = None
     try:
         if program is None:
-            asked = {"profile": profile, "host_fallback": host_fallback or None}
-            done, program = _compile(model, target, input_shape, state_dict, asked, nir, parse_states(state))
+            asked = {"profile": profile, "host_fallback": host_fallback or None, "optimize": optimize}
+            with out.bar("compiling") as bar:
+                done, program = _compile(model, target, input_shape, state_dict, asked, nir, parse_states(state), bar)
         facts |= segment_facts(program)
         if isinstance(backend, DeviceTarget) and (found := backend.lint(program, facts["device"])):
             raise NmcError(found, Exit.LIMIT)
@@ -119,6 +124,7 @@ def _compile(
     asked: Facts,
     nir: NirOptions | None,
     states: dict[str, str],
+    bar: Bar | None,
 ) -> tuple[Compilation, Program]:
     """The model compiled with noise for calibration: whether a program fits rarely depends on its ranges."""
     from ...compiler import compile_verbose
@@ -128,7 +134,7 @@ def _compile(
     imported = import_model(model, parse_shapes(input_shape), state_dict, nir, states)
     samples = None if imported.graph.stepped else synthetic_samples(imported.graph)[0]
     options = {name: value for name, value in asked.items() if value is not None}
-    done = compile_verbose(imported.graph, target, calibration=samples, **options)
+    done = compile_verbose(imported.graph, target, calibration=samples, context=context_of(bar), **options)
     return replace(done, warnings=(*imported.notes, *done.warnings)), done.program
 
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
-from ..common import Output, nmc_command, progress_bar
+from ..common import Output, nmc_command
+from ..completion import devices, one_pass, passes, profiles, targets
 from ..limits import limit_options
 from ..nir import nir_options, take_nir
+from ..progress import context_of
 from ..states import parse_states, state_option
+from ..task import take_task, task_options
 
 
 def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -30,7 +33,7 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 
 @nmc_command("compile")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="Target machine (see `nmc targets`).")
+@click.option("--target", required=True, shell_complete=targets, help="Target machine (see `nmc targets`).")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<model>.nmc or ./<factory>.nmc."
 )
@@ -42,11 +45,17 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
-@click.option("--profile", help="cri: build of the machine, e.g. sim or hw2024.")
+@click.option("--profile", shell_complete=profiles, help="cri: build of the machine, e.g. sim or hw2024.")
 @click.option("--timesteps", type=int, help="cri: T; of a network of activations also their levels.")
-@click.option("--ranges", help="How calibration gives ranges: minmax, percentile or mse.")
+@click.option("--code", help="cri, networks of activations: unary (exact) or rate (integrate-and-fire neurons).")
+@click.option("--rate-reset", help="cri, --code rate: hard, or soft on profiles that have it.")
+@click.option("--refit", help="cri, unary code: auto (layers make up for the rounding before them) or off.")
+@click.option("--spread", help="cri, unary code: auto (layers that need more levels get more) or off.")
+@click.option("--ranges", help="How calibration gives ranges: minmax, percentile, mse or kl.")
 @click.option("--readout", help="cri: potential (exact integers) or count (spike counts).")
-@click.option("--device", help="akida: device whose limits the program must keep, e.g. TwoNodesIPv2.")
+@click.option(
+    "--device", shell_complete=devices, help="akida: device whose limits the program must keep, e.g. TwoNodesIPv2."
+)
 @click.option("--causal", help="akida: delay (layers that look ahead make outputs late) or strict (refuse them).")
 @click.option("--weight-bits", type=int, help="akida: 8 or 4. cri: 2 to 8, for spiking networks to 16.")
 @click.option("--input-bits", type=int, help="cri, spiking networks: bits of an input's codes, 1 to 8.")
@@ -56,15 +65,30 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 @click.option(
     "--host-fallback", is_flag=True, default=None, help="akida: let the host do what the device cannot, in segments."
 )
-@click.option("--bias-correction", help="akida: auto (biases make up for mean errors) or off.")
+@click.option("--bias-correction", help="akida: auto (biases make up for mean errors), analytic or off.")
+@click.option("--rounding", help="akida: of weights: nearest, layer or network (learned on the samples).")
+@click.option("--weight-ranges", help="akida: full, or mse (4-bit weights are clipped where that helps).")
+@click.option("--range-search", help="akida: auto (ranges are searched in the integer network) or off.")
+@click.option(
+    "--size-budget", type=int, metavar="BYTES", help="akida: for all weights; layers get 4 bits until they fit."
+)
+@click.option(
+    "--optimize", type=int, help="0: plain rounding; 1: as usual; 2: all that helps accuracy, which takes time."
+)
+@click.option(
+    "--time-budget", type=float, metavar="SECONDS", help="When searches of --optimize 2 end; default: when done."
+)
 @state_option
 @nir_options
-@click.option("--passes", help="A pipeline instead of the target's own, e.g. 'canonicalize,fold-batch-norm,…'.")
+@task_options
+@click.option("--passes", shell_complete=passes, help="A pipeline instead of the target's own, e.g. 'canonicalize,…'.")
 @click.option("--verify-each", is_flag=True, help="Compare the network's numbers before and after each pass.")
 @click.option(
     "--dump-ir", type=click.Path(path_type=Path, file_okay=False), help="Write the graph after each pass here."
 )
-@click.option("--print-after", metavar="PASS", help="Print the graph after this pass (or 'all').")
+@click.option(
+    "--print-after", metavar="PASS", shell_complete=one_pass, help="Print the graph after this pass (or 'all')."
+)
 @limit_options
 def command(
     out: Output,
@@ -98,9 +122,10 @@ def command(
     start = time.perf_counter()
     samples = None if calibration is None else read_arrays(calibration)
     manager = Manager(verify_each, None, dump_ir, print_after, lambda text: click.echo(text, err=out.as_json))
-    nir = take_nir(options)
+    nir, task = take_nir(options), take_task(options)
     given = {name: value for name, value in options.items() if value is not None}
-    with progress_bar(not (out.quiet or out.as_json), "quantizing") as progress:
+    path = output or Path(f"{model_stem(model)}.nmc")
+    with out.bar("compiling") as bar:
         result = compile_verbose(
             model,
             target,
@@ -110,12 +135,14 @@ def command(
             states=parse_states(state),
             calibration=samples,
             passes=passes,
+            task=task,
             manager=manager,
-            progress=progress,
+            context=context_of(bar),
             **given,
         )
-    path = output or Path(f"{model_stem(model)}.nmc")
-    save(result.program, path)
+        if bar is not None:
+            bar.stage("writing")
+        save(result.program, path)
     seconds = time.perf_counter() - start
     out.warn(result.warnings)
     facts, segments = view_of(result.program).summary(), segment_facts(result.program)

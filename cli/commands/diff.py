@@ -25,8 +25,10 @@ def command(out: Output, first: Path, second: Path) -> None:
     from ...runtime.compare.programs import diff_programs
     from ...runtime.program import digest
 
-    programs = load(first), load(second)
-    found = diff_programs(*programs)
+    with out.bar("comparing"):
+        programs = load(first), load(second)
+        found = diff_programs(*programs)
+        digests = [digest(program) for program in programs]
 
     def show() -> None:
         if not found:
@@ -36,7 +38,7 @@ def command(out: Output, first: Path, second: Path) -> None:
         print_table("", ["part", "name", "field", str(first), str(second)], rows)
         click.echo(f"{len(found):,} difference{'s' * (len(found) > 1)}")
 
-    facts = {"ok": not found, "equal": not found, "digests": [digest(program) for program in programs]}
+    facts = {"ok": not found, "equal": not found, "digests": digests}
     out.result({**facts, "differences": [asdict(d) for d in found]}, show)
     if found:
         sys.exit(1)

@@ -2,92 +2,91 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..common import Output, nmc_command, progress_bar
-
-
-def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """For click: refuse NaN and infinity."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter("must be a finite number", context, parameter)
-    return value
+from ..labelled import data_options, open_data, worker_options
 
 
 @nmc_command("evaluate")
 @click.argument("program", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    "source",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Samples with labels (.npz), or a folder of frame folders.",
-)
-@click.option("--labels", type=click.Path(path_type=Path), help="CSV with lines folder;label, for a folder.")
-@click.option("--classes", type=click.Path(path_type=Path), help="Class names, one a line, in the network's order.")
+@data_options
 @click.option("--model", type=click.Path(path_type=Path), help="The float model (.onnx), to compare with.")
-@click.option("--output", help="The output with the class scores, if there are several.")
-@click.option(
-    "--scale",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=finite,
-    help="Pixels 0 … 255 are divided by this, for a folder; default 255.",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Take the first samples only.")
-@click.option(
-    "--decay",
-    type=click.FloatRange(0, 1, max_open=True),
-    callback=finite,
-    default=0.8,
-    show_default=True,
-    help="Of the smoothing over frames.",
-)
 @click.option(
     "--smooth/--no-smooth", default=True, help="Which decision the tables by class show, if there are frames."
 )
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Also count labels in the top K.")
 @click.option("--confusion", is_flag=True, help="Show the program's confusion matrix.")
+@click.option("--confusion-plot", "plot", type=click.Path(path_type=Path), help="Draw it: .png, .svg or .pdf.")
+@worker_options
+@click.option(
+    "--resume", type=click.Path(path_type=Path), help="Keep finished parts in this file or folder, and go on from them."
+)
 def command(
     out: Output,
     program: Path,
     source: Path,
-    labels: Path | None,
-    classes: Path | None,
     model: Path | None,
     output: str | None,
-    scale: float | None,
-    limit: int | None,
-    decay: float,
+    decay: float | None,
     smooth: bool,
     top: int,
     confusion: bool,
+    plot: Path | None,
+    workers: str | None,
+    part: int | None,
+    resume: Path | None,
+    **samples: Any,
 ) -> None:
     """Measure how often PROGRAM decides as labelled, and as the float model."""
     from ...runtime import load
+    from ...runtime.datasets.samples import EventSamples
     from ...runtime.evaluate import evaluate, score_output
     from ...runtime.float_model import FloatModel
     from ...runtime.frames import FrameFolders
-    from ...runtime.labelled import open_labelled
-    from ..views.evaluation import show, summary
+    from ...runtime.parallel.evaluate import evaluate_in_parts
+    from ...runtime.parallel.jobs import Job, Settings
+    from ...runtime.parallel.pool import open_pool
+    from ..figures import check_figure
+    from ..views.evaluation import draw_confusion, show, summary
 
     loaded = load(program)
+    if plot is not None:
+        check_figure(plot)
     score_output(loaded, output)  # a wrong --output is told before a large folder is looked through
-    data = open_labelled(source, loaded, labels=labels, classes=classes, scale=scale, limit=limit)
-    floats = None if model is None else FloatModel(model)
-    with progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
-        done = evaluate(loaded, data, output=output, model=floats, decay=decay, progress=progress)
+    data = open_data(source, loaded, samples)
+    parts: dict[str, int] = {}
+    if workers is None and part is None and resume is None:
+        floats = None if model is None else FloatModel(model)
+        with progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
+            done = evaluate(loaded, data, output=output, model=floats, decay=decay, progress=progress)
+    else:
+        job = Job(program, data, model, Settings(output, decay))
+        with open_pool(workers) as pool, progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
+            (found,) = evaluate_in_parts([job], pool, part=part, resume=resume, progress=progress)
+        done, parts = found.evaluation, {"parts": found.parts, "resumed": found.resumed}
     facts = {
         "program": str(program),
         "model": None if model is None else str(model),
         **summary(done, smooth, top, confusion),
+        **parts,
     }
     if isinstance(data, FrameFolders):
         facts["clips"] = {"frames": data.pixels.frames, "sampled": data.longer, "repeated": data.shorter}
+    if isinstance(data, EventSamples):
+        facts["events"] = data.facts()
+    if plot is not None:
+        draw_confusion(plot, done, smooth)
+        facts["confusion_plot"] = str(plot)
     clipped, left = done.counters["input_clipped"], done.counters["out_of_range"]
     warnings = {"input values lie outside the calibrated range and were clipped": clipped}
     warnings["values left the width that the machine has for them"] = left
     out.warn(f"{count:,} {what}" for what, count in warnings.items() if count)
     out.result(facts, lambda: show(facts))
+    if parts.get("resumed") and not (out.quiet or out.as_json):
+        click.echo(f"resumed: {parts['resumed']:,} of {parts['parts']:,} parts were there")
+    if plot is not None and not (out.quiet or out.as_json):
+        click.echo(f"written: {plot}")

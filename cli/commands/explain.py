@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command, print_table
+from ..completion import codes_or_files, devices, profiles, targets
 from ..nir import nir_options, take_nir
+from ..progress import context_of
 from ..states import parse_states, state_option
 from .compile import parse_shapes
 
@@ -23,14 +25,15 @@ _CODE = re.compile(r"(NMC-)?[A-Z]\d{3}", re.IGNORECASE)
 
 
 @nmc_command("explain")
-@click.argument("what", metavar="CODE|MODEL")
-@click.option("--target", help="MODEL: target machine (see `nmc targets`).")
+@click.argument("what", metavar="CODE|MODEL", shell_complete=codes_or_files)
+@click.option("--target", shell_complete=targets, help="MODEL: target machine (see `nmc targets`).")
 @click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="MODEL: as for `nmc compile`.")
 @click.option("--state-dict", type=click.Path(path_type=Path), help="MODEL: weights for PyTorch code.")
-@click.option("--profile", help="MODEL, cri: build of the machine.")
-@click.option("--device", help="MODEL, akida: device whose limits the program must keep.")
+@click.option("--profile", shell_complete=profiles, help="MODEL, cri: build of the machine.")
+@click.option("--device", shell_complete=devices, help="MODEL, akida: device whose limits the program must keep.")
 @click.option("--causal", help="MODEL, akida: delay or strict, as for `nmc compile`.")
 @click.option("--host-fallback", is_flag=True, default=None, help="MODEL, akida: the host does what it cannot.")
+@click.option("--optimize", type=int, help="MODEL: 0, 1 or 2, as for `nmc compile`.")
 @state_option
 @nir_options
 def command(
@@ -102,16 +105,17 @@ def _explain_code(out: Output, code: str) -> None:
 def _explain_model(out: Output, model: str, target: str, source: tuple[Any, ...], asked: dict[str, Any]) -> None:
     from ...compiler import compile_verbose
     from ...compiler.frontends import import_model
-    from ...compiler.passes.base import Context
     from ...runtime.program.diagnostics import NmcError
 
-    context, notes, origins, error = Context(), (), dict[str, str](), None
-    try:
-        imported = import_model(model, *source)
-        notes, origins = imported.notes, _origins(imported.graph)
-        compile_verbose(imported.graph, target, context=context, **asked)
-    except NmcError as refused:
-        error = refused
+    notes, origins, error = (), dict[str, str](), None
+    with out.bar("compiling") as bar:
+        context = context_of(bar)
+        try:
+            imported = import_model(model, *source)
+            notes, origins = imported.notes, _origins(imported.graph)
+            compile_verbose(imported.graph, target, context=context, **asked)
+        except NmcError as refused:
+            error = refused
     facts = {
         "model": model,
         "target": target,

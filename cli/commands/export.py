@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..choice import Choice
 from ..common import Output, nmc_command
 from ..nir import nir_options, take_nir, write_network
 from .compile import parse_shapes
@@ -45,7 +46,7 @@ NETWORK_FORMAT = "nir"
 
 @nmc_command("export")
 @click.argument("program", metavar="PROGRAM|MODEL", type=click.Path(path_type=Path))
-@click.option("--format", "name", required=True, type=click.Choice([*FORMATS, NETWORK_FORMAT]), help="What to write.")
+@click.option("--format", "name", required=True, type=Choice([*FORMATS, NETWORK_FORMAT]), help="What to write.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Default ./<program>.akida.json, .onnx, .hs_api, …"
 )
@@ -105,7 +106,8 @@ def command(
     if isinstance(found, HybridProgram):
         paths = _segments(found, output or Path(f"{program.stem}.segments"), chosen.suffix, partial(write, **asked))
     else:
-        paths = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **asked)
+        with out.bar("exporting"):
+            paths = write(found, output or Path(f"{program.stem}{chosen.suffix}"), **asked)
     _show(out, {"format": name, "target": found.target}, paths)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command
+from ..completion import profiles
 from ..limits import limit_options
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ ONE_STEP = "samples have 1 timestep, in which no input can cause a spike yet; --
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Program file; default ./<file>.nmc.")
 @click.option("--frames", type=int, help="Akida JSON: frames of a sample, where no host file tells; default 1.")
-@click.option("--profile", help="Network for hs_api: build of the machine it is for; default sim.")
+@click.option(
+    "--profile", shell_complete=profiles, help="Network for hs_api: build of the machine it is for; default sim."
+)
 @click.option("--steps", type=int, help="Network for hs_api or memory image: timesteps of a sample; default 1.")
 @limit_options
 def command(
@@ -42,17 +45,18 @@ def command(
     from ...runtime.program import save
     from ..views import counts, view_of
 
-    if recognizes_image(file):
-        _refuse("a memory image", frames=frames, profile=profile)
-        program, facts, told, warnings = _image(file, steps)
-    elif recognizes(file):
-        _refuse("a network for hs_api", frames=frames)
-        program, facts, told, warnings = _hs_api(file, profile, steps)
-    else:
-        _refuse("an Akida program", profile=profile, steps=steps)
-        program, facts, told, warnings = _akida(file, frames)
     path = output or Path(f"{file.stem}.nmc")
-    save(program, path)
+    with out.bar("importing"):
+        if recognizes_image(file):
+            _refuse("a memory image", frames=frames, profile=profile)
+            program, facts, told, warnings = _image(file, steps)
+        elif recognizes(file):
+            _refuse("a network for hs_api", frames=frames)
+            program, facts, told, warnings = _hs_api(file, profile, steps)
+        else:
+            _refuse("an Akida program", profile=profile, steps=steps)
+            program, facts, told, warnings = _akida(file, frames)
+        save(program, path)
     out.warn(warnings)
     summary = view_of(program).summary()
 

@@ -9,6 +9,7 @@ import click
 
 from ..common import Output, nmc_command, print_table
 from ..limits import limit_options
+from ..task import task_lines
 
 
 def _cell(name: str, value: Any, before: Any) -> str:
@@ -42,10 +43,11 @@ def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
     from ..views import counts, view_of
     from ..views.hybrid import segment_facts, show_segments
 
-    found = load(program)
-    view = view_of(found)
-    facts, layers, phases = view.summary(), view.layers(), view.schedule()
-    stored = view.memory() if memory else []
+    with out.bar("reading"):
+        found = load(program)
+        view = view_of(found)
+        facts, layers, phases = view.summary(), view.layers(), view.schedule()
+        stored = view.memory() if memory else []
     segments = segment_facts(found)
 
     def show() -> None:
@@ -56,7 +58,7 @@ def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
             click.echo(line)
         columns, rows = _table(layers)
         print_table("", columns, rows)
-        for line in view.notes():
+        for line in (*view.notes(), *task_lines(found)):
             click.echo(line)
         if schedule and phases:
             print_table("schedule", list(phases[0]), [list(phase.values()) for phase in phases])
@@ -71,6 +73,7 @@ def command(out: Output, program: Path, schedule: bool, memory: bool) -> None:
         "schedule": phases,
         "memory": stored,
         "outputs": view.outputs(),
+        "task": found.task.facts(),
         "provenance": found.provenance,
     }
     out.result({"program": str(program), **facts, **data}, show)

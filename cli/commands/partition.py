@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..common import Output, nmc_command, print_table, progress_bar
+from ..common import Output, nmc_command, print_table
 
 if TYPE_CHECKING:
     from ...backends.cri.partition import Fit, Partition
@@ -37,8 +37,9 @@ def command(out: Output, program: Path, cores: int | None, source: Path | None) 
     if not isinstance(whole, CriProgram):
         what = f"a program for target {whole.target!r} is not cut over cores"
         raise unsupported("NMC-C034", what, str(program), hint="compile with --target cri")
-    fitting = fit(whole)
-    made = partition(whole, cores)
+    with out.bar("cutting"):
+        fitting = fit(whole)
+        made = partition(whole, cores)
     data = {"program": str(program), "fit": _fit(fitting), **_facts(made)}
     if source is not None:
         data["run"] = _compare(out, whole, made, source)
@@ -89,9 +90,11 @@ def _compare(out: Output, whole: CriProgram, made: Partition, source: Path) -> d
     from ...runtime.data import read_arrays
 
     arrays = read_arrays(source)
-    with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
-        run = run_cores(made.cores, arrays, progress=progress)
-        expected = Session(whole).run(arrays)
+    with out.bar("simulating cores") as bar:
+        run = run_cores(made.cores, arrays, progress=bar)
+        if bar is not None:
+            bar.stage("simulating one machine")
+        expected = Session(whole).run(arrays, progress=bar)
     wrong = sum(int(np.count_nonzero(expected.integers[name] != run.integers[name])) for name in run.integers)
     values = sum(array.size for array in run.integers.values())
     samples = expected.counters["samples"]

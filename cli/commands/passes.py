@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command, print_table
+from ..completion import targets
 
 if TYPE_CHECKING:
     from ...compiler.target import Target
@@ -21,7 +22,7 @@ def pipelines(target: Target) -> dict[str, str]:
 
 
 @nmc_command("passes")
-@click.option("--target", help="Only the pipeline of this target.")
+@click.option("--target", shell_complete=targets, help="Only the pipeline of this target.")
 def command(out: Output, target: str | None) -> None:
     """List passes with their options, and the pipelines of each target (text for `nmc compile --passes`)."""
     from ...compiler.passes import PASSES

@@ -8,11 +8,15 @@ import click
 
 from ..common import Output, nmc_command, progress_bar
 from ..limits import limit_options
+from .compile import parse_shapes
 
 
 @nmc_command("report")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page. Default: ./<stem>.html")
+@click.option("--model", type=click.Path(path_type=Path), help="The program's model: its float network is drawn, too.")
+@click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="Of MODEL, as for `nmc compile`.")
+@click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for a MODEL in PyTorch code.")
 @click.option("--verify", type=click.Path(path_type=Path), help="What `nmc verify --json` printed of the program.")
 @click.option(
     "--compiled",
@@ -27,6 +31,9 @@ def command(
     out: Output,
     program: Path,
     output: Path | None,
+    model: Path | None,
+    input_shape: tuple[str, ...],
+    state_dict: Path | None,
     verify: Path | None,
     compiled: Path | None,
     source: Path | None,
@@ -42,16 +49,26 @@ def command(
     from ...runtime.program.atomic import atomic_write
     from ..report.activity import activity
     from ..report.facts import facts_of
+    from ..report.floats import model_of
     from ..report.given import read_compiled, read_verify
     from ..report.page import page
+    from ..verification.source import Source
 
+    if model is None and (input_shape or state_dict is not None):
+        raise click.UsageError("--input-shape and --state-dict go with --model")
     loaded = load(program)
     arrays = None if source is None else read_arrays(source)
     given = {
         "verify": None if verify is None else read_verify(verify, loaded),
         "compiled": None if compiled is None else read_compiled(compiled),
     }
-    facts = {**facts_of(loaded, program.stem), **given, "run": None}
+    with out.bar("looking"):
+        facts = {**facts_of(loaded, program.stem), **given, "run": None, "model": None}
+        if model is not None:
+            imported = Source(model, parse_shapes(input_shape), state_dict).read(loaded)
+            facts["model"] = model_of(model.name, imported, loaded, facts["network"])
+    if model is not None and not facts["model"]["same"]:
+        out.warn(["the program was not made from this model (its digest is another one)"])
     if arrays is not None:
         with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
             facts["run"] = activity(loaded, arrays, limit, seed, progress)

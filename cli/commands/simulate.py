@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..choice import Choice
 from ..common import Output, nmc_command, progress_bar
 from ..engines import device_option, on_device
 from ..limits import limit_options
@@ -98,9 +99,7 @@ def _run(
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write outputs, integers and counters here (.npz)."
 )
-@click.option(
-    "--engine", type=click.Choice(["auto", "fast", "reference", "torch", "mpi"]), default="auto", show_default=True
-)
+@click.option("--engine", type=Choice(["auto", "fast", "reference", "torch", "mpi"]), default="auto", show_default=True)
 @device_option
 @click.option("--trace", is_flag=True, help="Also keep spike counts and last potentials of every layer.")
 @click.option("--cost", is_flag=True, help="cri: also count memory accesses and estimate cycles and energy.")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command
+from ..completion import profiles
+from ..labelled import finite
 from .compile import parse_shapes
-from .evaluate import finite
 
 if TYPE_CHECKING:
     from ...runtime.arith import Ints
@@ -36,9 +37,16 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold", type=float, callback=finite, metavar="DB", help="Fail where a layer's or output's SQNR is below."
 )
-@click.option("--profile", multiple=True, metavar="NAME|all", help="cri: also under these builds, bit for bit.")
+@click.option(
+    "--profile",
+    multiple=True,
+    metavar="NAME|all",
+    shell_complete=profiles,
+    help="cri: also under these builds, bit for bit.",
+)
 @click.option("--calibration", type=click.Path(path_type=Path), help="For --profile: the program's calibration data.")
 @click.option("--engines", is_flag=True, help="Also compare the simulator's engines, bit for bit.")
+@click.option("--sensitivity", is_flag=True, help="Also measure what each layer's rounding costs, and say what to try.")
 def command(
     out: Output,
     model: Path,
@@ -54,6 +62,7 @@ def command(
     profile: tuple[str, ...],
     calibration: Path | None,
     engines: bool,
+    sensitivity: bool,
 ) -> None:
     """Compare PROGRAM with the float network of MODEL it was made from, layer by layer.
 
@@ -63,28 +72,43 @@ def command(
     from ...runtime import load
     from ..verification.report import verify
     from ..verification.source import Source
-    from ..views.verification import failures, show, summary
+    from ..views.sensitivity import cost_summary
+    from ..views.verification import failures, summary
 
     loaded = load(program)
     arrays, known = _samples(source, loaded, labels, classes, limit)
     shapes = parse_shapes(input_shape)
-    done = verify(
-        Source(model, shapes, state_dict),
-        loaded,
-        arrays,
-        known,
-        output=output,
-        profiles=profile,
-        calibration=calibration,
-        engines=engines,
-    )
+    with out.bar("measuring layers" if sensitivity else "comparing") as progress:
+        done = verify(
+            Source(model, shapes, state_dict),
+            loaded,
+            arrays,
+            known,
+            output=output,
+            profiles=profile,
+            calibration=calibration,
+            engines=engines,
+            costs=sensitivity,
+            progress=progress,
+        )
     failed = failures(done, threshold)
     facts = {"model": str(model), "program": str(program), **summary(done, threshold, failed)}
+    if done.costs is not None:
+        facts["sensitivity"] = cost_summary(done.costs, loaded)
     if not done.same_model:
         out.warn(["the program was not made from this model (its digest is another one)"])
-    out.result(facts, lambda: show(facts))
+    out.result(facts, lambda: _show_all(facts))
     if failed:
         sys.exit(1)
+
+
+def _show_all(facts: dict[str, Any]) -> None:
+    from ..views.sensitivity import show_costs
+    from ..views.verification import show
+
+    show(facts)
+    if "sensitivity" in facts:
+        show_costs(facts["sensitivity"])
 
 
 def _samples(

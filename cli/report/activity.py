@@ -18,7 +18,7 @@ from ...runtime.program.akida_shapes import Signal, signals
 from ...runtime.program.diagnostics import NmcError
 from ...runtime.program.hybrid import HybridProgram
 from ...runtime.result import Result
-from .answers import answers, frame_answers
+from .answers import answers, frame_answers, step_answers
 from .histograms import of_floats, of_integers
 from .raster import raster
 
@@ -36,7 +36,8 @@ def activity(
     """Run the first `limit` samples with a trace; the first one also step by step or frame by frame.
 
     Gives `samples` that ran and are `given`, `counters`, `activations` by layer, `answers` (class scores), and of CRI
-    programs `raster` and `cost`, of clips `frames` (class scores in every frame). NmcError as `Session.run`.
+    programs `raster` and `cost`, of clips and trains `frames` (class scores in every frame or timestep). NmcError as
+    `Session.run`.
     """
     run = timed(program, given) if isinstance(program, CriProgram) else program
     whole = check_inputs(run.inputs, given)
@@ -55,6 +56,7 @@ def activity(
     first = {name: array[:1] for name, array in arrays.items()}
     if facts["samples"] and isinstance(run, CriProgram):
         facts["raster"] = raster(run, first, seed)
+        facts["frames"] = step_answers(run, first, seed)
     if facts["samples"] and not isinstance(run, CriProgram) and run.temporal:
         facts["frames"] = frame_answers(run, first)
     return facts

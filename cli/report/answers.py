@@ -10,11 +10,14 @@ import numpy as np
 
 from ...runtime.akida_host import frame_of
 from ...runtime.akida_session import AkidaSession
-from ...runtime.classify import DECAY, smooth, softmax, top
+from ...runtime.classify import smooth, softmax, top
+from ...runtime.cri_session import CriSession
+from ...runtime.evaluate import decay_of
 from ...runtime.hybrid_session import HybridSession
 from ...runtime.program import AkidaProgram, CriProgram, Program
 from ...runtime.program.hybrid import HybridProgram
 from ...runtime.result import Result
+from ..live.play import train_moments
 
 MOST_CLASSES = 10_000
 SHOWN_FRAMES = 512
@@ -27,9 +30,10 @@ Facts = dict[str, Any]
 def answers(program: Program, result: Result) -> list[Facts]:
     """For every output with one axis of 2 entries or more: the entries with the largest numbers, sample by sample.
 
-    {"output", "entries", "probabilities": "own" (the numbers are some) or "softmax", "samples": [{"entry": [index …],
-    "value", "probability"} …]}. Outputs of spiking networks are summed over their timesteps, if they have some. An
-    output with NaN or infinity, which a host segment may give, has `not_finite`, their number, and no samples.
+    {"output", "entries", "names" of the entries if the program has them, "probabilities": "own" (the numbers are some)
+    or "softmax", "samples": [{"entry": [index …], "value", "probability"} …]}. Outputs of spiking networks are summed
+    over their timesteps, if they have some. An output with NaN or infinity, which a host segment may give, has
+    `not_finite`, their number, and no samples.
     """
     rows = []
     trains = {r.name for r in program.readouts if r.by_step} if isinstance(program, CriProgram) else set[str]()
@@ -37,8 +41,9 @@ def answers(program: Program, result: Result) -> list[Facts]:
         scores = _scores(values, name in trains)
         if scores is None or not len(scores):
             continue
+        entries = {"output": name, "entries": scores.shape[1], "names": _names(program, scores.shape[1])}
         if bad := _not_finite(scores):
-            rows.append({"output": name, "entries": scores.shape[1], "not_finite": bad, "samples": []})
+            rows.append({**entries, "not_finite": bad, "samples": []})
             continue
         chances, how = _probabilities(scores)
         best, _ = top(scores)
@@ -46,19 +51,21 @@ def answers(program: Program, result: Result) -> list[Facts]:
             {"entry": b.tolist(), "value": s[b].tolist(), "probability": p[b].tolist()}
             for b, s, p in zip(best, scores, chances, strict=True)
         ]
-        rows.append({"output": name, "entries": scores.shape[1], "probabilities": how, "samples": samples})
+        rows.append({**entries, "probabilities": how, "samples": samples})
     return rows
 
 
 def frame_answers(program: AkidaProgram | HybridProgram, sample: Mapping[str, Array]) -> list[Facts]:
     """Probabilities in every frame of one clip (1, *shape), for outputs that are scores in each frame.
 
-    {"output", "entries", "probabilities", "first": the frame of the output's first element, "last": of its last,
-    "shown": [index …] of the five entries that are likeliest at some time, "raw": [[probability of each frame] of each
-    shown entry], "smoothed": likewise}; `not_finite` as in `answers`, and nothing to show.
+    {"output", "entries", "names", "probabilities", "unit", "decay" of the smoothing, "first": the frame of the output's
+    first element, "last": of its last, "shown": [index …] of the five entries that are likeliest at some time, "raw":
+    [[probability of each frame] of each shown entry], "smoothed": likewise}; `not_finite` as in `answers`, and nothing
+    to show.
     """
     session = HybridSession(program) if isinstance(program, HybridProgram) else AkidaSession(program)
     made: dict[str, list[Array]] = {}
+    decay = decay_of(program, None)
     for frame in range(min(program.stream_length, SHOWN_FRAMES)):
         given = {entry.name: frame_of(entry, sample[entry.name], frame) for entry in program.inputs}
         for name, values in session.step(given).items():
@@ -68,18 +75,19 @@ def frame_answers(program: AkidaProgram | HybridProgram, sample: Mapping[str, Ar
         if not _is_scores(output.frame_shape):
             continue
         scores = np.stack(made[output.name])
+        entries = {"output": output.name, "entries": scores.shape[1], "names": _names(program, scores.shape[1])}
         if bad := _not_finite(scores):
-            rows.append({"output": output.name, "entries": scores.shape[1], "not_finite": bad})
+            rows.append({**entries, "not_finite": bad})
             continue
         chances, how = _probabilities(scores)
-        smoothed = smooth(scores) if how == "softmax" else None
+        smoothed = smooth(scores, decay) if how == "softmax" else None
         shown = np.sort(top(chances.max(axis=0))[0])
         rows.append(
             {
-                "output": output.name,
-                "entries": scores.shape[1],
+                **entries,
                 "probabilities": how,
-                "decay": DECAY,
+                "unit": "frame",
+                "decay": decay,
                 "first": output.timing.offset,
                 "last": output.timing.last,
                 "shown": shown.tolist(),
@@ -88,6 +96,35 @@ def frame_answers(program: AkidaProgram | HybridProgram, sample: Mapping[str, Ar
             }
         )
     return rows
+
+
+def step_answers(program: CriProgram, sample: Mapping[str, Array], seed: int | None) -> list[Facts]:
+    """The same in every timestep of a spiking network, of what each output would be if it were read there, for one
+    train (1, T, *shape). What is summed over timesteps is not smoothed; before the first answer there are zeros."""
+    if len(program.inputs) != 1 or not program.inputs[0].every:
+        return []
+    rows, (frames,) = [], sample.values()
+    for readout in program.readouts:
+        if not _is_scores(readout.row_shape):
+            continue
+        moments = train_moments(CriSession(program, "auto", seed), frames[0], readout.name)
+        found = [None if moment.scores is None else moment.scores.ravel() for moment in moments]
+        first = next((step for step, scores in enumerate(found) if scores is not None), len(found))
+        scores = np.array(found[first:], np.float64).reshape(len(found) - first, -1)
+        if not len(scores):
+            continue
+        chances = np.concatenate([np.zeros((first, scores.shape[1])), softmax(scores)])
+        shown = np.sort(top(chances.max(axis=0))[0])
+        entries = {"output": readout.name, "entries": scores.shape[1], "names": _names(program, scores.shape[1])}
+        time = {"first": first, "last": len(found) - 1, "unit": "timestep", "decay": None, "smoothed": None}
+        raw = chances[:, shown].T.tolist()
+        rows.append({**entries, "probabilities": "softmax", **time, "shown": shown.tolist(), "raw": raw})
+    return rows
+
+
+def _names(program: Program, entries: int) -> list[str]:
+    known = program.task.classes
+    return list(known) if len(known) == entries else []
 
 
 def _is_scores(shape: tuple[int, ...]) -> bool:

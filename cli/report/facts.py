@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ...backends.cri.limits import CORE
+from ...backends.cri.placement.efficiency import SYNAPSE_ROWS
 from ...compiler.target import DeviceTarget, find_target
 from ...runtime.program import AkidaProgram, CriProgram, Program
 from ...runtime.program.akida_shapes import hosted, signals
@@ -43,16 +45,32 @@ def facts_of(program: Program, name: str) -> Facts:
         **_device(program),
         "network": network(program, connections) if drawn else None,
         "weights": weights,
+        "core": _core(program),
+        "task": program.task.facts(),
         "timing": None if isinstance(program, CriProgram) else _timing(program),
         "provenance": program.provenance,
     }
 
 
 def _memory(program: Program) -> Facts:
+    """Rows of memory by source; of a CRI program also those of one core."""
     try:
-        return {"memory": view_of(program).memory(), "memory_missing": ""}
+        return {"memory": view_of(program).memory(), "memory_missing": "", "core_rows": SYNAPSE_ROWS}
     except NmcError as error:
-        return {"memory": [], "memory_missing": "; ".join(problem.what for problem in error.diagnostics)}
+        why = "; ".join(problem.what for problem in error.diagnostics)
+        return {"memory": [], "memory_missing": why, "core_rows": SYNAPSE_ROWS}
+
+
+def _core(program: Program) -> list[Facts]:
+    """What a CRI program takes of one core of the machine, beside its rows of memory."""
+    if not isinstance(program, CriProgram):
+        return []
+    taken = (
+        ("neurons", len(program.neuron_model), CORE.neurons),
+        ("axons", program.axons.sources, CORE.axons),
+        ("neuron models", len(program.models), CORE.models),
+    )
+    return [{"what": what, "taken": count, "of": most} for what, count, most in taken]
 
 
 def _device(program: Program) -> Facts:

@@ -7,7 +7,9 @@ from typing import Any
 
 from . import sections_program as of_program
 from . import sections_run as of_run
-from .assets import SCRIPT, STYLE
+from .script import SCRIPT
+from .section_network import network
+from .style import STYLE
 from .tags import Html, join, tag
 
 Facts = dict[str, Any]
@@ -17,7 +19,7 @@ Section = tuple[str, str, Callable[[Facts], Html], tuple[str, ...]]
 EVERY = ("akida", "hybrid", "cri")
 SECTIONS: tuple[Section, ...] = (
     ("summary", "Summary", of_program.summary, EVERY),
-    ("network", "Network", of_program.network, EVERY),
+    ("network", "Network", network, EVERY),
     ("layers", "Layers", of_program.layers, EVERY),
     ("segments", "Device and host", of_program.segments, ("hybrid",)),
     ("memory", "Memory and mapping", of_program.memory, EVERY),
@@ -28,7 +30,7 @@ SECTIONS: tuple[Section, ...] = (
     ("spikes", "Spikes", of_run.spikes, ("cri",)),
     ("cost", "Memory accesses", of_run.cost, ("cri",)),
     ("answers", "Answers", of_run.answers, EVERY),
-    ("frames", "Probabilities over frames", of_run.frames, ("akida", "hybrid")),
+    ("frames", "Probabilities over frames", of_run.frames, EVERY),
     ("messages", "Warnings and declined rewrites", of_run.messages, EVERY),
     ("provenance", "Provenance", of_program.provenance, EVERY),
 )
@@ -37,7 +39,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 
 def page(facts: Facts) -> str:
-    """The report of `facts_of` with `verify`, `compiled` and `run` (each may be None). Equal facts give equal pages."""
+    """The report of `facts_of` with `model`, `verify`, `compiled` and `run` (each may be None). Equal facts give equal
+    pages."""
     shown = [section for section in SECTIONS if facts["kind"] in section[3]]
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _, _ in shown]
     parts = [_section(name, title, make(facts)) for name, title, make, _ in shown]
@@ -50,12 +53,14 @@ def page(facts: Facts) -> str:
         tag("title", f"{facts['name']}: nmc report"),
         tag("style", Html(STYLE)),
     )
+    title = tag("div", tag("h1", facts["name"]), tag("p", f"A program for target {facts['summary']['target']}."))
+    theme = tag("button", "Theme: system", type="button", id="theme", class_="scripts")
     body = tag(
         "body",
         tag("a", "Skip to the content", href="#main", class_="skip"),
-        tag("header", tag("h1", facts["name"]), tag("p", f"A program for target {facts['summary']['target']}.")),
+        tag("header", title, theme),
         tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag("main", *parts, id="main"),
+        tag("main", *parts, id="main", tabindex="-1"),
         tag("script", Html(SCRIPT)),
     )
     return join(Html("<!doctype html>\n"), tag("html", head, body, lang="en")) + "\n"

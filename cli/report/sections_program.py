@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .charts import bars, histogram, svg
-from .drawing import drawing
-from .network import MOST
-from .tables import items, pairs, table
+from .charts import bars, cells, gauges, histogram, svg
+from .tables import items, pairs, row_ids, table
 from .tags import Html, join, none, number, tag
 
 SHOWN_FRAMES = 64
 
 Facts = dict[str, Any]
-
-
-def row_ids(facts: Facts) -> dict[str, str]:
-    """The id of every layer's row in the layer table."""
-    return {row["layer"]: f"layer-{i}" for i, row in enumerate(facts["layers"])}
 
 
 def summary(facts: Facts) -> Html:
@@ -28,29 +21,6 @@ def summary(facts: Facts) -> Html:
         if value is not None
     ]
     return join(tag("dl", *cards, class_="cards"), items([*facts["inputs"], *facts["notes"]]))
-
-
-def network(facts: Facts) -> Html:
-    """The drawing with its buttons."""
-    if facts["network"] is None:
-        return none(f"Not drawn: the program has more than {MOST:,} layers. The layer table has all of them.")
-    buttons = [
-        tag("button", text, type="button", data_zoom=zoom, aria_label=label)
-        for text, zoom, label in (
-            ("+", "1.25", "Zoom in"),
-            ("−", "0.8", "Zoom out"),
-            ("1:1", "one", "Full size"),
-            ("fit", "fit", "Fit into the frame"),
-        )
-    ]
-    how = (
-        "Drag or use the arrow keys to move, the buttons or Ctrl and the wheel to zoom. A layer leads to its row below."
-    )
-    frame = tag(
-        "div", drawing(facts["network"], row_ids(facts)), id="frame", tabindex="0", role="region", aria_label="Network"
-    )
-    bar = tag("div", *buttons, class_="buttons", role="group", aria_label="Zoom")
-    return join(tag("p", how, class_="screen"), bar, frame)
 
 
 def layers(facts: Facts) -> Html:
@@ -70,21 +40,45 @@ def segments(facts: Facts) -> Html:
 
 
 def memory(facts: Facts) -> Html:
-    """How synapses fill memory, or what the layers store and which limits of a device they exceed."""
+    """What a program takes of a core and how synapses fill its memory; or what the layers store, and which limits of a
+    device they exceed."""
     if facts["kind"] == "cri":
-        if not facts["memory"]:
-            return none(f"Not available: {facts['memory_missing'] or 'the program has no synapses.'}")
-        rows = [row for row in facts["memory"] if isinstance(row["placed"], int)]
-        chart = bars(
-            "Rows of memory by source, placed",
-            [(r["sources"], r["placed"], number(r["placed"]), False) for r in rows if r["sources"] != "all"],
-        )
-        title = "Rows of a core's memory: in the program's order, placed, and the least possible"
-        return join(table(title, facts["memory"]), chart)
+        return join(_core(facts), _rows(facts))
     stored = [(row["layer"], row["parameters"] + row["FIFO B"]) for row in facts["layers"]]
     chart = bars("Values stored by layer", [(name, count, number(count), False) for name, count in stored if count])
-    text = "Stored values by layer: weights and biases, and one byte for each value in a FIFO."
-    return join(tag("p", text), chart, _device(facts))
+    total = sum(count for _, count in stored)
+    text = f"Stored values by layer, {total:,} in all: weights and biases, and one byte for each value in a FIFO."
+    return join(tag("p", text), chart, *_macs(facts), _device(facts))
+
+
+def _core(facts: Facts) -> Html:
+    """What the program takes of one core, as shares."""
+    rows = [(row["what"], row["taken"], row["of"]) for row in facts["core"]]
+    placed = next((row["placed"] for row in facts["memory"] if row["sources"] == "all"), None)
+    rows += [] if placed is None else [("rows of synapses, placed", placed, facts["core_rows"])]
+    drawn = [(what, taken / of, f"{taken / of:.1%}: {taken:,} of {of:,}") for what, taken, of in rows]
+    return join(tag("p", "What the program takes of one core:"), gauges("Share of one core", drawn))
+
+
+def _rows(facts: Facts) -> Html:
+    """Rows of memory by source."""
+    if not facts["memory"]:
+        return none(f"Rows of memory: not available: {facts['memory_missing'] or 'the program has no synapses.'}")
+    rows = [row for row in facts["memory"] if isinstance(row["placed"], int)]
+    chart = bars(
+        "Rows of memory by source, placed",
+        [(r["sources"], r["placed"], number(r["placed"]), False) for r in rows if r["sources"] != "all"],
+    )
+    title = "Rows of a core's memory: in the program's order, placed, and the least possible"
+    return join(table(title, facts["memory"]), tag("h3", "Rows of memory by source, placed"), chart)
+
+
+def _macs(facts: Facts) -> list[Html]:
+    """Products of one frame by layer."""
+    rows = [(row["layer"], row["MACs"], number(row["MACs"]), False) for row in facts["layers"] if row["MACs"]]
+    total = sum(count for _, count, _, _ in rows)
+    title = tag("p", f"Products (MACs) of one frame by layer, {total:,} in all.")
+    return [title, bars("Products of one frame by layer", rows)] if rows else []
 
 
 def _device(facts: Facts) -> Html:
@@ -108,7 +102,8 @@ def weights(facts: Facts) -> Html:
     for row in facts["weights"]:
         share = row["at_end"] / row["values"] if row["values"] else 0.0
         text = f"{row['values']:,} weights from {number(row['least'])} to {number(row['largest'])}; "
-        text += f"{row['at_end']:,} ({share:.2%}) at ±{row['end']:,} or beyond"
+        text += f"{row['at_end']:,} ({share:.2%})" if row["at_end"] else "none"
+        text += f" at ±{row['end']:,} or beyond"
         marks = row["high"] == row["end"]
         chart = histogram(f"Weights of {row['layer']}", row, marks)
         figures.append(tag("figure", tag("figcaption", tag("b", row["layer"]), tag("br"), text), chart))
@@ -132,10 +127,13 @@ def timing(facts: Facts) -> Html:
     parts = [tag("p", text), _frames(found), table("Outputs in time", rows)]
     if not found["fifos"]:
         return join(*parts, none("No layer has a FIFO."))
-    each = [(f["layer"], f["bytes"], f"{f['frames']} frames, {f['bytes']:,} B", False) for f in found["fifos"]]
-    return join(
-        *parts, tag("p", "FIFOs: frames that a layer keeps, and their bytes."), bars("Bytes of each FIFO", each)
-    )
+    each = [
+        (f["layer"], f["frames"], f"{f['frames']} × {'×'.join(map(str, f['shape']))}: {f['bytes']:,} B")
+        for f in found["fifos"]
+    ]
+    total = sum(f["bytes"] for f in found["fifos"])
+    text = f"FIFOs, {total:,} bytes in all: a cell for each frame that a layer keeps, the newest frame included."
+    return join(*parts, tag("h3", "FIFOs"), tag("p", text), cells("Frames in each FIFO", each))
 
 
 def _frames(found: Facts) -> Html:

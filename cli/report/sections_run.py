@@ -10,7 +10,6 @@ from .tags import Html, join, none, number, tag
 
 MOST_DB = 80.0
 NO_RUN = "Not available: give samples with --input."
-STREAM = "a class's probability in every frame"
 
 Facts = dict[str, Any]
 
@@ -90,7 +89,7 @@ def spikes(facts: Facts) -> Html:
         note += f" {found['left_out']:,} more populations are not drawn."
     parts = [tag("p", note), charts.raster("Spike raster of the first sample", found)]
     total = [sum(counts) for counts in zip(*(p["by_step"] for p in found["populations"]), strict=True)]
-    parts += [tag("h3", "Spikes in each timestep"), charts.columns("Spikes in each timestep", total, "")]
+    parts += [tag("h3", "Spikes in each timestep"), charts.columns("Spikes in each timestep", total, "timestep")]
     parts += [tag("h3", "Firing rates"), tag("p", f"Spikes a neuron and timestep. {_samples(run)}")]
     return join(*parts, charts.bars("Firing rate by population", rates))
 
@@ -110,7 +109,7 @@ def cost(facts: Facts) -> Html:
     text = f"Accesses of 64 bytes, mean over the samples. {_samples(run)} Estimated, not calibrated: "
     text += f"{found['cycles'] / steps:,.0f} cycles and {found['microseconds'] / steps:,.1f} µs a timestep, "
     text += f"{found['memory_microjoule'] / samples:,.2f} µJ a sample in the memory."
-    parts = [tag("p", text), charts.columns("Memory accesses in each timestep", each, "")]
+    parts = [tag("p", text), charts.columns("Memory accesses in each timestep", each, "timestep")]
     return join(*parts, tag("h3", "Row pairs of synapses read, by source"), charts.bars("Row pairs by source", layers))
 
 
@@ -127,8 +126,9 @@ def answers(facts: Facts) -> Html:
         rows = []
         for i, sample in enumerate(found["samples"]):
             best = zip(sample["entry"], sample["value"], sample["probability"], strict=True)
-            text = ", ".join(f"{entry} ({value:.4g}; {chance:.1%})" for entry, value, chance in best)
-            rows.append({"sample": i, "largest": sample["entry"][0], "entries (value; probability)": text})
+            text = ", ".join(f"{_entry(found, at)} ({value:.4g}; {chance:.1%})" for at, value, chance in best)
+            largest = _entry(found, sample["entry"][0])
+            rows.append({"sample": i, "largest": largest, "entries (value; probability)": text})
         parts.append(table(f"Output {found['output']}: {_how(found)}, {found['entries']:,} entries", rows))
     if parts:
         return join(tag("p", _samples(run)), *parts)
@@ -137,28 +137,28 @@ def answers(facts: Facts) -> Html:
 
 
 def frames(facts: Facts) -> Html:
-    """Class probabilities of a clip, frame by frame."""
+    """Class probabilities of a clip, frame by frame or timestep by timestep."""
     run = facts["run"]
     if run is None:
         return none(NO_RUN)
     if not run["frames"]:
-        return none(f"Not available: there was no sample, or no output gives {STREAM}.")
-    parts = []
-    for found in run["frames"]:
-        if "not_finite" in found:
-            parts.append(_not_finite(found))
-            continue
-        names = [f"entry {index}" for index in found["shown"]]
-        marks = sorted({found["first"], found["last"]})
-        note = (
-            f"The first clip, {_how(found)}. The model's output comes from frame {found['first']} to {found['last']}."
-        )
-        label = f"Probabilities of output {found['output']} in every frame"
-        parts += [tag("h3", f"Output {found['output']}"), tag("p", note)]
-        parts.append(charts.lines(label, list(zip(names, found["raw"], strict=True)), marks))
-        if found["smoothed"] is not None:
-            parts.append(tag("p", f"Smoothed, a frame's vote fading by {found['decay']} a frame:"))
-            parts.append(charts.lines(f"{label}, smoothed", list(zip(names, found["smoothed"], strict=True)), marks))
+        return none("Not available: there was no sample, or no output gives a class's probability in every frame.")
+    return join(*(_not_finite(found) if "not_finite" in found else _over_time(found) for found in run["frames"]))
+
+
+def _over_time(found: Facts) -> Html:
+    """Lines of one output, raw and smoothed."""
+    names, unit = [_entry(found, index) for index in found["shown"]], found["unit"]
+    marks = sorted({found["first"], found["last"]})
+    note = f"The first sample, {_how(found)}. The answer comes from {unit} {found['first']} to {found['last']}."
+    note += " In each timestep it is what the output would be if it were read then." if unit == "timestep" else ""
+    label = f"Probabilities of output {found['output']} in every {unit}"
+    raw = charts.lines(label, list(zip(names, found["raw"], strict=True)), marks, unit)
+    parts = [tag("h3", f"Output {found['output']}"), tag("p", note), raw]
+    if found["smoothed"] is not None:
+        parts.append(tag("p", f"Smoothed, a frame's vote fading by {found['decay']} a frame:"))
+        smoothed = list(zip(names, found["smoothed"], strict=True))
+        parts.append(charts.lines(f"{label}, smoothed", smoothed, marks, unit))
     return join(*parts)
 
 
@@ -187,6 +187,11 @@ def _samples(run: Facts) -> str:
 
 def _not_finite(found: Facts) -> Html:
     return none(f"Output {found['output']} holds NaN or infinity, {found['not_finite']:,} times: no probabilities.")
+
+
+def _entry(found: Facts, index: int) -> str:
+    """What an entry of an output is called."""
+    return found["names"][index] if found["names"] else f"entry {index}"
 
 
 def _how(found: Facts) -> str:

@@ -286,7 +286,7 @@ class Graph:
         return print_graph(self)
 
     def _repr_html_(self) -> str:
-        """The text form, as a notebook shows it."""
-        import html
+        """What a notebook shows."""
+        from .notebook import graph_table
 
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return graph_table(self)
