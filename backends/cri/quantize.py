@@ -20,6 +20,7 @@ from ...compiler.analysis.ranges import METHODS, activation_ranges, extents
 from ...compiler.ir import Graph, Node, Value
 from ...compiler.ir.ops import Add, Clip, Dequantize, MaxPool, Quantize, Relu, Unary
 from ...compiler.ir.ops.base import Array
+from ...compiler.levels import Budget
 from ...compiler.passes.base import Context, Pass
 from ...runtime import arith
 from .given import Kept, LayerScales, activation_range, kept_scale, tell
@@ -35,8 +36,10 @@ from .integerize import (
 )
 from .refusals import Refusals
 from .signed import has_weighted_term
+from .spread import spread_levels
 from .tables import INT16
 from .trains import MOST_LAYERS, MOST_WAYS, is_train, too_deep
+from .tuning import Tuner, choose
 
 INPUT_BITS = 8
 MANTISSA = 40
@@ -47,10 +50,13 @@ class QuantizeCri(Pass):
     """Integers for the unary code.
 
     levels       T: levels above zero of every activation, also the timesteps of its train
-    ranges       how calibration samples give ranges: minmax, percentile or mse
+    ranges       how calibration samples give ranges: minmax, percentile, mse or kl
     percent      the percentile, where ranges=percentile
     weight_bits  2 to 8
     readout      potential: exact integer logits; count: outputs as spike counts of T levels
+    refit        off, or auto: weights, biases and ranges are refitted layer by layer (`tuning`)
+    spread       off, or auto: layers that need more levels get more, in as many timesteps (`spread`)
+    seconds      after which searches end, 0: when they are done
     """
 
     name: ClassVar[str] = "quantize-cri"
@@ -63,6 +69,9 @@ class QuantizeCri(Pass):
     percent: float = 99.9
     weight_bits: int = 8
     readout: str = "potential"
+    refit: str = "off"
+    spread: str = "off"
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= 4096:
@@ -75,13 +84,30 @@ class QuantizeCri(Pass):
             raise ValueError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
         if self.readout not in ("potential", "count"):
             raise ValueError(f"readout must be potential or count, not {self.readout!r}")
+        for name in ("refit", "spread"):
+            if getattr(self, name) not in ("off", "auto"):
+                raise ValueError(f"{name} must be off or auto, not {getattr(self, name)!r}")
 
     def run(self, graph: Graph, context: Context) -> int:
-        builder = _Builder(self, graph, context)
-        builder.build()
-        made = builder.target
-        graph.adopt(made)
-        return len(made.nodes)
+        made = _Builder(self, graph, context)
+        made.build()
+        if "auto" in (self.refit, self.spread) and not context.scales:
+            made = self._searched(graph, context, made)
+        target = made.target
+        graph.adopt(target)
+        return len(target.nodes)
+
+    def _searched(self, graph: Graph, context: Context, plain: _Builder) -> _Builder:
+        """The network with refitted layers and spread levels, or `plain` where its outputs are as close."""
+        assert context.samples is not None
+        budget = Budget(self.seconds or None)
+        trial = _Builder(self, graph.copy(), Context(context.samples))
+        if self.spread == "auto":
+            trial.levels = spread_levels(graph, context.samples, plain.ranges, self.levels, budget)
+        if self.refit == "auto":
+            trial.tuner = Tuner(trial.source, trial.integers, context, trial.levels, budget)
+        trial.build()
+        return choose(graph, context, plain, trial, budget)
 
 
 class _Builder:
@@ -101,6 +127,8 @@ class _Builder:
         )
         ends = [v for v in (*source.inputs, *source.outputs.values()) if not v.is_constant]
         self.extents = extents(source, self.samples, _axes(ends))
+        self.levels = {value.name: options.levels for value in activations}
+        self.tuner: Tuner | None = None
 
     def build(self) -> None:
         self.refusals.refuse_impossible(self.source)
@@ -150,13 +178,16 @@ class _Builder:
         given = activation_range(value, self.context.scales)
         size = value.type.shape[channel_axis(value)]
         reach = self.ranges[value.name] if given is None else np.broadcast_to(given, (size,))
-        unit = (reach / self.options.levels).reshape(channel_shape(value))
+        if self.tuner is not None:
+            reach = self.tuner.activation(node, reach)
+        levels = self.levels[value.name]
+        unit = (reach / levels).reshape(channel_shape(value))
         kept = self._kept(node.x, unit)
         accumulator, scale, r = self._accumulate(node.x, unit, kept)
         if self.context.scales:
             self._record(node.x, value.name, "samples" if given is None else "model", kept)
         origin = tuple(dict.fromkeys((*node.x.origin, *value.origin)))
-        count = self._unary(accumulator, r, value.name, origin)
+        count = self._unary(accumulator, r, value.name, origin, levels)
         # Where a level is not quite r units, it counts as the model's step: the next layer's integers depend on that.
         self.integers.trains[id(value)] = count, r * scale if kept is None else np.where(kept.own, unit, r * scale)
 
@@ -168,9 +199,9 @@ class _Builder:
         number, gain = (0, 0.0) if kept is None else (int(kept.own.sum()), kept.gain_error)
         self.records.append(LayerScales(name, given, used, number, gain))
 
-    def _unary(self, accumulator: Value, r: Array, name: str, origin: tuple[str, ...]) -> Value:
+    def _unary(self, accumulator: Value, r: Array, name: str, origin: tuple[str, ...], levels: int) -> Value:
         constant = self.target.constant(f"{name}.r", r.astype(np.int64))
-        return self.target.add(Unary(self.options.levels), accumulator, constant, name=name, origin=origin)
+        return self.target.add(Unary(levels), accumulator, constant, name=name, origin=origin)
 
     def _accumulate(self, value: Value, unit: Array | None, kept: Kept | None = None) -> tuple[Value, Scale, Array]:
         """(V, S, r): value ≈ S · V, and r · S = `unit` unless a weight would not fit; without `unit` r is 1.
@@ -220,6 +251,8 @@ class _Builder:
     def _output(self, name: str, value: Value) -> None:
         if value.is_constant:
             raise NotHeld(value, f"output {name!r} does not depend on the input")
+        if self.tuner is not None and not is_train(value):
+            self.tuner.output(value)
         if is_train(value):
             if not any(isinstance(node.op, Unary) for node in self.target.nodes):
                 raise NotHeld(value, f"output {name!r} is the input itself: no neuron computes it")
@@ -246,7 +279,7 @@ class _Builder:
         accumulator, scale, r = self._accumulate(value, unit)
         lift = self.target.constant(f"{name}.lift", (shift * r).astype(np.int64))
         lifted = self.target.add(Add(), accumulator, lift, name=f"{name}.lifted", origin=value.origin)
-        count = self._unary(lifted, r, f"{name}.count", value.origin)
+        count = self._unary(lifted, r, f"{name}.count", value.origin, self.options.levels)
         back = self.target.constant(f"{name}.shift", np.full((1,) * value.type.rank, -shift))
         return self.target.add(Add(), count, back, name=f"{name}.level", origin=value.origin), r * scale
 

@@ -61,7 +61,7 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 @click.option("--input-bits", type=int, help="cri, spiking networks: bits of an input's codes, 1 to 8.")
 @click.option("--leak", help="cri, spiking networks: nearest (warn where a leak is not exact) or exact (refuse it).")
 @click.option("--activation-bits", type=int, help="akida: 8 or 4.")
-@click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps) or off.")
+@click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps), bits or off.")
 @click.option(
     "--host-fallback", is_flag=True, default=None, help="akida: let the host do what the device cannot, in segments."
 )

@@ -123,19 +123,21 @@ def _fitted(
 # --- CRI ---
 
 
-def cri_rows(program: CriProgram, floats: Mapping[str, Array], result: Result) -> list[Row]:
-    """Every population that is no relay or readout, beside its values of `population_floats`."""
+def cri_rows(program: CriProgram, floats: Mapping[str, Array], result: Result, steps: int) -> list[Row]:
+    """Every population that is no relay or readout, beside its values of `population_floats`: spikes of that many
+    steps, or levels or numbers of spikes if steps is 0."""
     rows = []
     for p in program.populations:
         if p.kind in ("readout", "relay"):
             continue
         if p.name not in floats:
             rows.append(Row(p.name, p.kind, p.origin, note="no value of that name and shape in the float network"))
-        elif program.timesteps:
+        elif steps:
             rows.append(_spikes(p, floats[p.name], result.trace[p.name]))
         else:
             found = result.trace[p.name]
-            top = int(np.count_nonzero(found == p.levels)) if p.levels else None
+            most = program.timesteps or p.levels
+            top = int(np.count_nonzero(found == most)) if most else None
             rows.append(_fitted(p.name, p.kind, p.origin, floats[p.name], found, 1, top))
     return rows
 
@@ -146,7 +148,7 @@ def population_floats(
     """By population, the float values that it stands for: (samples, *shape), of spikes (samples, T, *shape)."""
     names = {p.name for p in program.populations if p.kind not in ("readout", "relay")}
     found = trace(graph, samples, names)
-    if program.timesteps:
+    if graph.stepped:
         found = {name: array[:, : result.trace[name].shape[1]] for name, array in found.items()}
     return {name: array for name, array in found.items() if array.shape == result.trace[name].shape}
 

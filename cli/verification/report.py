@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from .layers import (
     output_rows,
     population_floats,
 )
+from .sensitivity import Sensitivity, sensitivity
 from .source import Source, float_graph, is_source
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -62,6 +63,7 @@ class Verification:
     profiles    the network under other builds of the machine, where that was asked for
     equal       whether the program's outputs are those of its integer network; None where that was not made again
     engines     the engines of the simulator beside the reference, where that was asked for
+    costs       what the rounding of each layer costs, where that was asked for
     """
 
     rows: list[Row]
@@ -73,6 +75,7 @@ class Verification:
     profiles: list[ProfileResult] = field(default_factory=list)
     equal: bool | None = None
     engines: list[EngineResult] = field(default_factory=list)
+    costs: Sensitivity | None = None
 
     def first_below(self, threshold: float) -> Row | None:
         """The first layer or output whose signal-to-noise ratio is below a number of dB."""
@@ -89,6 +92,8 @@ def verify(
     profiles: Sequence[str] = (),
     calibration: Path | None = None,
     engines: bool = False,
+    costs: bool = False,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Verification:
     """Run model and program on samples (n, *shape) by input name and compare them.
 
@@ -96,6 +101,7 @@ def verify(
     profiles     names of builds ("all" for all): also compare the network under each of them, for which the model is
                  compiled again, with the samples in the file `calibration` if the program was made with some
     engines      also compare the engines of the simulator
+    costs        also measure what the rounding of each layer costs; `progress` is called with (done, in all)
 
     NmcError NMC-R031 where the model does not give the program again, and those of reading and running models.
     """
@@ -111,6 +117,10 @@ def verify(
         found.profiles = profiles_of(compiled, names, arrays)
     if engines:
         found.engines = compare_engines(run, arrays)
+    if costs:
+        steps = run.timesteps if isinstance(run, CriProgram) else 0
+        graph = float_graph(program, imported, arrays, steps)
+        found.costs = sensitivity(run, graph, arrays, labels, output=output, progress=progress)
     found.same_model = is_source(program, imported)
     found.runtime = _other_runtime(source, imported, arrays)
     if labels is not None:
@@ -134,8 +144,12 @@ def _of_cri(program: CriProgram, imported: Graph, arrays: Mapping[str, Array]) -
     """A program that is made for as many timesteps as the samples have."""
     result, steps = Session(program).run(arrays, trace=True), program.timesteps
     graph = float_graph(program, imported, arrays, steps)
+    if steps and not graph.stepped:  # the rate of its spikes stands for an activation
+        steps, result = 0, replace(result, trace={name: train.sum(axis=1) for name, train in result.trace.items()})
     floats = population_floats(program, graph, arrays, result)
-    rows = cri_rows(program, floats, result) + output_rows(program, float_outputs(imported, arrays, steps), result)
+    rows = cri_rows(program, floats, result, steps) + output_rows(
+        program, float_outputs(imported, arrays, steps), result
+    )
     found = Verification(rows, result.counters)
     if steps:
         at = first_departure(floats, {name: result.trace[name] for name in floats})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,15 @@ from ..pipeline import parse_pipeline
 def before_integers(
     imported: Graph, pipeline: str, extra: Mapping[str, str], samples: Mapping[str, Array], steps: int = 0
 ) -> Graph:
-    """The graph after those passes of a pipeline (as text) that leave floats: its values have the names that layers and
-    populations of the program have.
+    """The graph after those passes of a pipeline (as text) that leave floats, up to one that makes rates of spikes of
+    them: its values have the names that layers and populations of the program have.
 
     extra    the target's own passes; samples: for passes that measure
     steps    of a spiking network, the timesteps that it shall run; 0: as it is
     """
     graph = imported.copy()
-    passes = [step for step in parse_pipeline(pipeline, extra) if step.gives != "quantized"]
+    floats = takewhile(lambda step: not step.encodes, parse_pipeline(pipeline, extra))
+    passes = [step for step in floats if step.gives != "quantized"]
     Manager().run(graph, passes, Context(samples=samples))
     if steps and graph.stepped:
         graph.timing = stretched(graph, steps)

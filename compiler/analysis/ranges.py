@@ -10,8 +10,9 @@ import numpy as np
 from ...runtime import arith
 from ..ir import Graph, observe
 from ..ir.ops.base import Array
+from .entropy import kl_shares
 
-METHODS = ("minmax", "percentile", "mse")
+METHODS = ("minmax", "percentile", "mse", "kl")
 BINS = 2048
 FRACTIONS = np.linspace(0.2, 1.0, 81)
 # Statistics keep fewer bits than float64 holds, so that the order of a BLAS's additions cannot reach an integer.
@@ -87,6 +88,13 @@ def mse_fraction(counts: Array, levels: int) -> Array:
     return best
 
 
+def fraction(counts: Array, method: str, levels: int, percent: float) -> Array:
+    """Fraction of `high` that a method other than minmax takes, per channel."""
+    if method == "kl":
+        return kl_shares(counts, levels, FRACTIONS)
+    return mse_fraction(counts, levels) if method == "mse" else percentile_fraction(counts, percent)
+
+
 def activation_ranges(
     graph: Graph,
     samples: Mapping[str, Array],
@@ -103,8 +111,8 @@ def activation_ranges(
     result: dict[str, Array] = dict(highs)
     if method != "minmax":
         for name, counts in histograms(graph, samples, channels, highs).items():
-            fraction = mse_fraction(counts, levels) if method == "mse" else percentile_fraction(counts, percent)
-            result[name] = arith.round_mantissa(highs[name] * fraction, 24)
+            share = fraction(counts, method, levels, percent)
+            result[name] = arith.round_mantissa(highs[name] * share, 24)
     for name, values in result.items():
         spare = values.max(initial=0.0) or 1.0
         result[name] = np.where(values > 0, values, spare)
