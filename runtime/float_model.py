@@ -31,14 +31,18 @@ class FloatModel:
     last ones filled up with repetitions that are cut off again.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
-        """NmcError NMC-R001 (no such file), NMC-R024 (no model that onnxruntime runs)."""
+    def __init__(self, path: str | os.PathLike[str], threads: int = 0):
+        """threads: that compute one operation, 0 for as many as there are cores; how sums round may depend on it.
+
+        NmcError NMC-R001 (no such file), NMC-R024 (no model that onnxruntime runs).
+        """
         import onnxruntime
 
         self.where = os.fspath(path)
         if not Path(path).is_file():
             raise bad_file("NMC-R001", "no such file", self.where, hint="check the path")
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors come as exceptions; warnings are about the model's style
         try:
             self._session = onnxruntime.InferenceSession(self.where, options, providers=["CPUExecutionProvider"])

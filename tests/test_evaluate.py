@@ -158,7 +158,7 @@ def test_samples_are_read_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
     clips, seen = clips_of(5, 7), []
     data = LabelledArrays({"clip": clips}, labels_of(7))
     whole = evaluate(video(5), data)
-    monkeypatch.setattr("nmc.runtime.evaluate.MAX_BATCH", 3)
+    monkeypatch.setattr("nmc.runtime.evaluator.MAX_BATCH", 3)
     parts = evaluate(video(5), data, progress=lambda *part: seen.append(part))
     assert seen == [(3, 7), (6, 7), (7, 7)]
     assert all(np.array_equal(parts.program[rule], whole.program[rule]) for rule in whole.rules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +12,9 @@ from ...runtime.arith import Floats
 from ...runtime.classify import accuracy, class_accuracy, decide, top_accuracy
 from ...runtime.classify import confusion as confusion_of
 from ...runtime.evaluate import Evaluation
+from ...runtime.plot import confusion_matrix
 from ..common import print_table
+from ..figures import write_figure
 
 
 def summary(done: Evaluation, smooth: bool, top: int, confusion: bool) -> dict[str, Any]:
@@ -54,6 +57,13 @@ def summary(done: Evaluation, smooth: bool, top: int, confusion: bool) -> dict[s
     }
 
 
+def draw_confusion(path: Path, done: Evaluation, smooth: bool) -> None:
+    """Write the program's confusion matrix as a plot; `smooth` as in `summary`. NmcError NMC-R070, R076, F014."""
+    side = 2.5 + 0.35 * done.output.classes
+    rule = done.rules[0] if smooth else done.rules[-1]
+    write_figure(path, lambda axes: confusion_matrix(done, rule, axes=axes), (side, side))
+
+
 def _numbers(shares: Floats) -> list[float | None]:
     return [None if math.isnan(share) else share for share in shares.tolist()]
 
@@ -71,6 +81,8 @@ def show(facts: dict[str, Any]) -> None:
         clips = facts["clips"]
         text = f"clips have {clips['frames']} frames: {clips['sampled']:,} longer ones were sampled at even spaces, "
         click.echo(f"{text}{clips['repeated']:,} shorter ones repeat their last frame")
+    if "events" in facts:
+        click.echo(_events(facts["events"]))
     sides = (["model"] if compared else []) + ["program"]
     heads = [f"{'float' if side == 'model' else side} %" for side in sides]
     best = f"in top {facts['top']}: " if facts["top"] < len(by_class) else ""
@@ -82,6 +94,19 @@ def show(facts: dict[str, Any]) -> None:
         rows.append(cells + ([_percent(row["top"][side]) for side in sides] if best else []))
     print_table("", columns + [best + head for head in heads if best], rows)
     _show_classes(facts, sides, heads)
+
+
+BINS = {"count": "with equally many events each", "time": "of equal times"}
+
+
+def _events(facts: dict[str, Any]) -> str:
+    """How recordings became frames, as a sentence."""
+    whose = "" if facts["split"] is None else f"{facts['split']} "
+    each = BINS.get(facts["bins"]) or f"of {facts['window_us'] / 1000:g} ms from the first event on"
+    pixels = "1 where an event fell" if facts["values"] == "binary" else "counts of events"
+    size = "" if facts["size"] == facts["sensor"] else f" to {facts['size']} ({facts['resize']})"
+    place = f"{facts['sensor']}{size}, channels {facts['polarity']}"
+    return f"{whose}recordings ({facts['format']}): {facts['frames']} frames {each}; {pixels}; {place}"
 
 
 def _show_classes(facts: dict[str, Any], sides: list[str], heads: list[str]) -> None:
