@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...compiler.analysis.entropy import kl_shares
 from ...compiler.diagnostics import unsupported
 from ...runtime import arith
 from ...runtime.program.akida import Triple, in_order
 from .floats import Array, FloatInput, FloatLayer, FloatNet
 from .sums import max_pool, sums
 
-METHODS = ("minmax", "percentile", "mse")
+METHODS = ("minmax", "percentile", "mse", "kl")
 EXPONENTS = (0.0, 0.5, 1.0)
 BINS = 1024
 SAMPLED = 1 << 20
@@ -50,6 +51,10 @@ class Spread:
     def ranges(self, exponent: float) -> Array:
         """The range of each channel: with exponent 0 that of all together, with 1 its own, in between between them."""
         return self.whole ** (1 - exponent) * self.own**exponent
+
+    def times(self, factor: float) -> Spread:
+        """The same values with ranges that are so much larger."""
+        return replace(self, own=self.own * factor, whole=self.whole * factor)
 
 
 def levels(layer: FloatLayer) -> int:
@@ -192,6 +197,8 @@ def shares(counts: Array, method: str, levels: int) -> Array:
     if method == "percentile":
         reached = np.cumsum(counts, axis=1) >= np.ceil(counts.sum(axis=1, keepdims=True) * PERCENT / 100)
         return (np.argmax(reached, axis=1) + 1) / BINS
+    if method == "kl":
+        return kl_shares(counts, levels, SHARES)
     centers = (np.arange(BINS) + 0.5) / BINS
     steps = SHARES[::-1, None] / levels
     rounded = np.minimum(np.floor(centers / steps + 0.5), levels) * steps

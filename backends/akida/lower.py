@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...compiler.ir import Graph
+from ...compiler.levels import Budget
 from ...compiler.passes.base import Context, GivenScale
 from ...runtime.program.akida import AkidaProgram, GraphInput, GraphOutput, Layer
 from .build import build
-from .calibrate import FloatRun, enough, spreads
+from .calibrate import FloatRun, Spread, enough, spreads
 from .codes import InputCode, input_code
 from .embedding import NAME as WINDOWS
 from .floats import FloatInput, FloatNet
 from .given import input_code as given_code
 from .given import take_scales, with_ranges
 from .given_report import tell
+from .methods import REPORT, Methods
+from .mixed import narrow
 from .quantize import LayerReport, Quantizer
+from .range_search import RangeSearch
 from .scales import assign
 from .widths import set_widths
 
-REPORT = "quantize-akida"
+USUAL = Methods()
 
 
 def lower(
@@ -31,17 +35,17 @@ def lower(
     context: Context,
     provenance: dict[str, Any],
     *,
-    ranges: str = "mse",
     weight_bits: int = 8,
     activation_bits: int = 8,
-    equalize: bool = True,
-    correct: bool = True,
+    methods: Methods = USUAL,
+    budget: Budget | None = None,
 ) -> AkidaProgram:
     """The program of a graph in stage `canonical` or `streaming`, quantized on the context's samples.
 
-    NmcError NMC-A001 with everything the machine cannot hold. `context.reports["quantize-akida"]` gets a LayerReport
-    for each layer.
+    NmcError NMC-A001 with everything the machine cannot hold, NMC-A004 if the weights exceed their size budget.
+    `context.reports["quantize-akida"]` gets a LayerReport for each layer; searches end when the time `budget` is up.
     """
+    methods = methods.allowed(context)
     net = build(graph, {d.where: d.why for d in context.declined if d.pass_name == WINDOWS}, context.scales)
     set_widths(net, weight_bits, activation_bits)
     if context.scales:
@@ -53,29 +57,67 @@ def lower(
         context.warnings.append(
             f"calibration took the first {used} of {total} samples: more would need too much memory"
         )
-    steps = 2 * len(net.layers)
+    steps = len(net.layers) * (2 + methods.search + (methods.size_budget is not None))
     done = iter(range(1, steps + 1))
 
     def progress() -> None:
         context.progress(next(done), steps)
 
     run = FloatRun(net, samples)
-    found = with_ranges(net, spreads(run, ranges, progress), bool(context.made_up))
+    if methods.size_budget is not None:
+        narrow(net, run, methods.size_budget, progress)
+    found = with_ranges(net, spreads(run, methods.ranges, progress), bool(context.made_up))
     codes = {e.layer: _input_code(e, run, context.scales.get(e.name)) for e in net.inputs}
-    fed = {name: code.scale for name, code in codes.items() if code.signed}
-    scales = assign(net, found, fed, equalize and not context.scales)
-    codes |= {name: replace(codes[name], scale=float(scales[name][0])) for name in fed}
-    quantizer = Quantizer(run, found, scales, codes, correct and not context.made_up)
-    quantizer.run(progress)
+    quantizer = _quantized(run, found, codes, methods, budget or Budget(), progress)
+    _tell_searches(quantizer, context)
     if context.scales:
         values = {value.name for value in (*graph.inputs, *(node.result for node in graph.nodes))}
         known = {name: scale for name, scale in context.scales.items() if name in values}
-        said, calibrated = tell(net, quantizer.layers, scales, known, bool(context.made_up))
+        said, calibrated = tell(net, quantizer.layers, quantizer.scales, known, bool(context.made_up))
         context.warnings += said
         if calibrated and context.made_up:
             context.warnings.append(context.made_up)
     context.reports.setdefault(REPORT, []).extend(quantizer.reports)
-    return _program(net, quantizer, codes, provenance)
+    return _program(net, quantizer, quantizer.inputs, provenance)
+
+
+def _quantized(
+    run: FloatRun,
+    found: dict[str, Spread],
+    codes: Mapping[str, InputCode],
+    methods: Methods,
+    budget: Budget,
+    progress: Callable[[], object],
+) -> Quantizer:
+    """A quantizer that has run; with a search of ranges it is the second one, with the ranges that the first found."""
+    net = run.net
+    fed = {name: code.scale for name, code in codes.items() if code.signed}
+
+    def quantizer(found: dict[str, Spread], methods: Methods, search: RangeSearch | None = None) -> Quantizer:
+        scales = assign(net, found, fed, methods.equalize)
+        scaled = {name: replace(codes[name], scale=float(scales[name][0])) for name in fed}
+        made = Quantizer(run, found, scales, {**codes, **scaled}, methods, budget, search)
+        made.run(progress)
+        return made
+
+    if not methods.search:
+        return quantizer(found, methods)
+    search = RangeSearch(net)
+    bits = {name: layer.parameters.get("output_bits") for name, layer in net.layers.items()}
+    quantizer(found, replace(methods, rounding="nearest"), search)
+    for name, layer in net.layers.items():
+        if bits[name] is not None:
+            layer.parameters["output_bits"] = bits[name]  # outputs of the network have got those of their sums
+    return quantizer(search.applied(found), methods)
+
+
+def _tell_searches(quantizer: Quantizer, context: Context) -> None:
+    for where, why in quantizer.declined:
+        context.decline(REPORT, where, why)
+    if quantizer.late:
+        first, number = quantizer.late[0], len(quantizer.late)
+        said = f"the time budget of {quantizer.budget.seconds:g} s was up before layer {first!r}"
+        context.warnings.append(f"{said}: {number} layers have weights rounded to nearest")
 
 
 def _input_code(entry: FloatInput, run: FloatRun, given: GivenScale | None) -> InputCode:

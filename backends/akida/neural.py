@@ -11,12 +11,14 @@ from ...runtime import arith
 from .bounds import Bounds, of_sums
 from .calibrate import levels
 from .floats import Array, FloatLayer
+from .steps import MOST_RIGHT
 from .sums import max_pool
 from .table import HALF, Table, reach, tabulate
-from .weights import MOST_RIGHT, TABLE_RIGHT, Inputs, Quantized, choose
+from .weights import TABLE_RIGHT, Inputs, Quantized, choose
 
 RAW_RIGHT = 100
 ROUNDS = 20
+NARROW = 4
 POOL_BITS = 32
 FREE_VALUE, FREE_SHIFT = 127, 31  # "no upper bound"
 
@@ -62,11 +64,13 @@ def quantize(
     before: tuple[float, float],
     raw: bool,
     correct: bool,
+    clip: bool = False,
 ) -> Integers:
     """Integers for a layer whose output counts steps of `scale` (F).
 
     `given` bounds what it reads, `target` is the mean of its real sums (F), `before` the lowest and highest sum that a
-    table has to hold; with `raw` the sums themselves are the output, with `correct` biases make up for mean errors.
+    table has to hold; with `raw` the sums themselves are the output, with `correct` biases make up for mean errors,
+    with `clip` weights of 4 bits may be clipped.
 
     The sum's unit is made coarser until no input within `given` can overflow the buffer. NmcError NMC-A002 (limit) if
     that cannot be reached.
@@ -91,6 +95,7 @@ def quantize(
             most_right=most_right,
             finest=finest,
             exact=raw and layer.function is None,
+            clip=clip and bits == NARROW,
         )
         reached = of_sums(layer, found.weights, found.added, given)
         over = _overflow(layer, reached, table)

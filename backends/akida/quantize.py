@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...compiler.levels import Budget
 from ...runtime import arith
 from ...runtime.program.akida import Layer
 from .bounds import Bounds, joined, proof
@@ -19,7 +20,11 @@ from .codes import InputCode
 from .floats import Array, FloatLayer
 from .given_report import weight_facts
 from .measure import snr, tap_means, variances
+from .methods import Methods
+from .moments import moments
 from .neural import codes, quantize
+from .range_search import RangeSearch
+from .rounding import Rounding
 from .sums import sums
 from .variables import neural_variables
 from .weights import Inputs
@@ -44,6 +49,7 @@ class LayerReport:
 
 EXACT_FLOAT32 = 1 << 24
 OWN_FRAMES = 16
+MOST_ROWS = 3072
 
 
 @dataclass
@@ -54,10 +60,15 @@ class Quantizer:
     spreads: Mapping[str, Spread]
     scales: dict[str, Array]
     inputs: Mapping[str, InputCode]
-    correct: bool = True
+    methods: Methods
+    budget: Budget
+    search: RangeSearch | None = None
     layers: list[Layer] = field(default_factory=list)
     reports: list[LayerReport] = field(default_factory=list)
+    declined: list[tuple[str, str]] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     _codes: dict[str, Array] = field(default_factory=dict)
+    _floats: dict[str, Array] = field(default_factory=dict)
     _bounds: dict[str, Bounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,12 +79,16 @@ class Quantizer:
         left = {name: len(self.net.readers(name)) for name in self.net.layers}
         others = {"Add": self._add, "Concatenate": self._concatenate, "InputData": self._data}
         for layer, after in self.floats.results():
+            self._after = after
             self.layers.append(self._neural(layer) if layer.neural else others[layer.kind](layer))
             self._report(layer, after)
+            if self.methods.rounding == "network" or self.methods.correct == "analytic":
+                self._floats[layer.name] = after
             for name in layer.inbounds:
                 left[name] -= 1
                 if not left[name]:
                     del self._codes[name]
+                    self._floats.pop(name, None)
             progress()
 
     def _report(self, layer: FloatLayer, after: Array) -> None:
@@ -136,8 +151,20 @@ class Quantizer:
             code = self.inputs[layer.name]
             given, zero = self._fed(layer), code.zero_point
             bounds, step = Bounds.of(layer.given[2], 0, 255), np.full(layer.given[2], code.scale)
-        inputs = Inputs(step, tap_means(layer, given, zero), variances(given), zero)
-        found = quantize(layer, inputs, bounds, spread.means, self.scales[layer.name], spread.before, raw, self.correct)
+        rounding = self._rounding(layer, given, zero, step)
+        met = given if self.methods.correct != "analytic" else self._real(layer) / step + zero
+        inputs = Inputs(step, tap_means(layer, met, zero), variances(given), zero, rounding)
+        found = quantize(
+            layer,
+            inputs,
+            bounds,
+            spread.means,
+            self.scales[layer.name],
+            spread.before,
+            raw,
+            self.methods.correct != "off",
+            self.methods.clip,
+        )
         if raw:
             layer.parameters["output_bits"] = layer.parameters["buffer_bits"]
         # float32 adds integers exactly as long as no partial sum reaches 2^24, which the bounds tell.
@@ -145,11 +172,35 @@ class Quantizer:
         weights = found.found.weights.astype(np.float32 if small else np.float64)
         acc = sums(layer, weights, given, zero)
         acc += found.found.added.astype(acc.dtype)
+        if self.search is not None and not raw:
+            self.search.look(layer, acc, found.found.unit, self._after, self.scales[layer.name])
         self._codes[layer.name] = codes(layer, found, acc)
         self._bounds[layer.name], self.scales[layer.name] = found.made, found.scale
         variables = neural_variables(layer, found, zero)
         kept = weight_facts(layer, found.found, step)
         return _record(layer, variables, proof(found.reached, layer.parameters["buffer_bits"]) | kept)
+
+    def _real(self, layer: FloatLayer) -> Array:
+        """What a layer with weights reads in the float network."""
+        return self._floats[layer.inbounds[0]] if layer.inbounds else self.floats.given(self.floats.fed[layer.name])
+
+    def _rounding(self, layer: FloatLayer, given: Array, zero: int, step: Array) -> Rounding | None:
+        """How the weights are to be rounded, None for to nearest."""
+        method = self.methods.rounding
+        if method == "nearest" or layer.identity:
+            return None
+        if self.budget.over:
+            self.late.append(layer.name)
+            return None
+        assert layer.weight is not None
+        rows = layer.weight.size // layer.weight.shape[-1]
+        if rows > MOST_ROWS:
+            self.declined.append((layer.name, f"{rows} weights a filter: more than {MOST_ROWS} are rounded to nearest"))
+            return None
+        errors = None
+        if method == "network":
+            errors = (self._real(layer) - (given - zero) * step).astype(np.float32)
+        return Rounding.of(moments(layer, given, zero, errors))
 
 
 def _record(

@@ -8,9 +8,11 @@ How far the channels' scales follow their own ranges is weighed for each layer: 
 channels better, but spread the next layer's weights. With s_c the scale of channel c and w its weights in the next
 layer, the error in the next layer's output f has the variance
 
-    Σ_c s_c²/12 · Σ w[c,f]²   +   S_f²/12 · Σ_c E[x_c²] / s_c²      with S_f = max |w[c,f] · s_c| / 127
+    Σ_c s_c²/12 · Σ w[c,f]²   +   S_f²/12 · Σ_c E[x_c²] / s_c²      with S_f = max |w[c,f] · s_c| / top
 
-(activations rounded, weights rounded, both uniformly); the exponent of `Spread.ranges` with the least sum is taken.
+(activations rounded, weights rounded to at most top, both uniformly); the exponent of `Spread.ranges` with the least
+sum is taken. top is 127, also where weights have 4 bits; with equalize=bits it is 7 there, which pays off where their
+rounding is learned.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ MANTISSA = 24
 MOST_APART = 20  # 8 bits shifted so far left, twice, still fit the 32 bits of a sum
 
 
-def assign(net: FloatNet, spreads: Mapping[str, Spread], fed: Mapping[str, float], equalize: bool) -> dict[str, Array]:
+def assign(net: FloatNet, spreads: Mapping[str, Spread], fed: Mapping[str, float], equalize: str) -> dict[str, Array]:
     """The scale of each layer's output by layer name, shape (F).
 
     fed  the step that suits each InputData layer; sums come first
@@ -98,13 +100,13 @@ def _range(layer: FloatLayer, spread: Spread, exponent: float) -> Array:
 
 
 def _alone(
-    net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread], scales: Mapping[str, Array], equalize: bool
+    net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread], scales: Mapping[str, Array], equalize: str
 ) -> Array:
     if passes_on(layer) and _holds(layer, net.layers[layer.inbounds[0]], scales[layer.inbounds[0]]):
         return scales[layer.inbounds[0]]
     exponent = 0.0 if layer.scale is None else 1.0  # a model's range is that of its channels, if they have several
-    if equalize and layer.neural and layer.function is None:
-        exponent = _exponent(net, layer, spreads)
+    if equalize != "off" and layer.neural and layer.function is None:
+        exponent = _exponent(net, layer, spreads, equalize == "bits")
     return _range(layer, spreads[layer.name], exponent) / levels(layer)
 
 
@@ -114,13 +116,13 @@ def _holds(layer: FloatLayer, source: FloatLayer, scale: Array) -> bool:
     return levels(layer) >= levels(source) and bounded
 
 
-def _exponent(net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread]) -> float:
+def _exponent(net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread], bits: bool) -> float:
     """The exponent with the least error in what reads the layer; 1 if only depthwise layers do."""
-    users = _users(net, layer.name)
-    if not users:
+    found = users(net, layer.name)
+    if not found:
         return 1.0 if net.readers(layer.name) else 0.0
     power = spreads[layer.name].power
-    weights = [squared_weights(user, first, layer.made[2]) for user, first in users]
+    weights = [squared_weights(user, first, layer.made[2], bits) for user, first in found]
     costs = []
     for exponent in EXPONENTS:
         scale = _range(layer, spreads[layer.name], exponent) / levels(layer)
@@ -128,16 +130,16 @@ def _exponent(net: FloatNet, layer: FloatLayer, spreads: Mapping[str, Spread]) -
     return EXPONENTS[int(np.argmin(costs))]
 
 
-def _noise(weights: tuple[Array, Array, int], scale: Array, power: Array) -> float:
+def _noise(weights: tuple[Array, Array, int, int], scale: Array, power: Array) -> float:
     """Variance of the error in what reads a layer, for these scales of its channels, relative to its mean square."""
-    squares, peaks, cells = weights
+    squares, peaks, cells, top = weights
     rounding = (scale**2 @ squares).sum()
-    step = (peaks * scale[:, None]).max(axis=0) / 127
+    step = (peaks * scale[:, None]).max(axis=0) / top
     coarseness = np.square(step).sum() * (power / scale**2).sum() * cells
     return (rounding + coarseness) / ((power @ squares).sum() or 1.0)
 
 
-def _users(net: FloatNet, name: str, first: int = 0) -> list[tuple[FloatLayer, int]]:
+def users(net: FloatNet, name: str, first: int = 0) -> list[tuple[FloatLayer, int]]:
     """The neural layers that read a layer, directly or through concatenations, and where its channels start there."""
     found: list[tuple[FloatLayer, int]] = []
     for reader in net.readers(name):
@@ -145,13 +147,15 @@ def _users(net: FloatNet, name: str, first: int = 0) -> list[tuple[FloatLayer, i
             found.append((reader, first))
         elif reader.kind == "Concatenate":
             before = 0 if reader.inbounds[0] == name else net.layers[reader.inbounds[0]].made[2]
-            found += _users(net, reader.name, first + before)
+            found += users(net, reader.name, first + before)
     return found
 
 
-def squared_weights(layer: FloatLayer, first: int, channels: int) -> tuple[Array, Array, int]:
+def squared_weights(layer: FloatLayer, first: int, channels: int, bits: bool) -> tuple[Array, Array, int, int]:
     """For `channels` input channels of a layer from `first` on: sums of squared weights and largest |weights| for each
-    pair of channels, (C, F), and how many weights a pair has."""
+    pair of channels, (C, F), how many weights a pair has, and the largest integer of a weight: with
+    `bits` that of the layer's bits, else that of 8."""
     assert layer.weight is not None
     flat = layer.weight.reshape(-1, layer.given[2], layer.weight.shape[-1])[:, first : first + channels]
-    return np.square(flat).sum(axis=0), np.abs(flat).max(axis=0), len(flat)
+    top = (1 << ((layer.parameters["weights_bits"] if bits else 8) - 1)) - 1
+    return np.square(flat).sum(axis=0), np.abs(flat).max(axis=0), len(flat), top

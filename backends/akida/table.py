@@ -12,7 +12,7 @@ import numpy as np
 
 from ...compiler.ir.ops import Op
 from .floats import Array
-from .weights import steps_above
+from .steps import steps_above
 
 HALF = 1024
 ENTRY = 8191

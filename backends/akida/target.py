@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from ...compiler.ir import Graph
+from ...compiler.levels import Budget, by_level, check_budget, take_levels
 from ...compiler.passes.base import Context, Pass
 from ...compiler.passes.canonicalize import Canonicalize
 from ...compiler.passes.factorize_conv3d import FactorizeConv3d
@@ -20,11 +21,16 @@ from .calibrate import METHODS
 from .devices import DEVICES, find_device, not_checked
 from .lint import diagnostics, limits_table, lint
 from .lower import lower
+from .methods import Methods
+from .rounding import METHODS as ROUNDINGS
 from .windows import AkidaWindows
 
 SWITCH = ("auto", "off")
+EQUALIZE = ("auto", "bits", "off")
+CORRECTIONS = ("auto", "analytic", "off")
 CAUSAL = ("delay", "strict")
 BITS = (4, 8)
+WEIGHT_RANGES = ("full", "mse")
 
 
 @dataclass(frozen=True)
@@ -32,36 +38,77 @@ class AkidaOptions:
     """Options of target akida.
 
     device           what the program shall fit: see `nmc targets`; its limits are checked when it is compiled
-    ranges           how calibration gives ranges: minmax, percentile, mse
+    ranges           how calibration gives ranges: minmax, percentile, mse, kl
     weight_bits      8, or 4 where the machine takes it (not image, temporal and transposed layers)
     activation_bits  8, or 4 for rectified values where the machine takes it
-    equalize         auto: channels get ranges of their own where the next layer gains by it; off: one range a layer
-    bias_correction  auto: biases make up for mean errors on the samples where that lessens them; off
+    rounding         of weights: nearest; layer: learned on the samples; network: so that it makes up for earlier layers
+    size_budget      bytes that all weights may take: the layers whose outputs notice it least get weights of 4 bits
+    range_search     auto: ranges of outputs are searched in the integer network; off
+    weight_ranges    full, or mse: weights of 4 bits are clipped where that lessens the error
+    equalize         auto: channels get ranges of their own where the next layer gains by it; bits: likewise, with
+                     the next layer's own bits where auto counts 8; off: one range a layer
+    bias_correction  auto: biases make up for mean errors on the samples where that lessens them; analytic: for those
+                     of rounded weights only, at the means of the float network; off
     causal           delay: layers that look ahead make the output late; strict: they are refused
     host_fallback    what the machine cannot do becomes host segments (docs/host_segments.md); else it is refused
+    optimize         0, 1 or 2: what the options are that are not given (docs/accuracy_methods.md)
+    time_budget      seconds after which searches of level 2 end
     """
 
     device: str = "akida2"
-    ranges: str = "mse"
+    ranges: str = by_level("minmax", "mse", "mse")
     weight_bits: int = 8
     activation_bits: int = 8
-    equalize: str = "auto"
-    bias_correction: str = "auto"
+    equalize: str = by_level("off", "auto", "bits")
+    bias_correction: str = by_level("off", "auto", "auto")
     causal: str = "delay"
     host_fallback: bool = field(default=False, metadata=OPTIONAL)
+    rounding: str = by_level("nearest", "nearest", "network", later=True)
+    range_search: str = field(default="off", metadata=OPTIONAL)
+    size_budget: int | None = field(default=None, metadata=OPTIONAL)
+    weight_ranges: str = by_level("full", "full", "mse", later=True)
+    optimize: int = field(default=1, metadata=OPTIONAL)
+    time_budget: float | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        take_levels(self)
+        check_budget(self.time_budget)
         for name, known in (
             ("ranges", METHODS),
             ("weight_bits", BITS),
             ("activation_bits", BITS),
-            ("equalize", SWITCH),
-            ("bias_correction", SWITCH),
+            ("rounding", ROUNDINGS),
+            ("weight_ranges", WEIGHT_RANGES),
+            ("equalize", EQUALIZE),
+            ("range_search", SWITCH),
+            ("bias_correction", CORRECTIONS),
             ("causal", CAUSAL),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be {' or '.join(map(str, known))}, not {getattr(self, name)!r}")
+        if self.size_budget is not None:
+            self._check_size_budget(self.size_budget)
         find_device(self.device)
+
+    def _check_size_budget(self, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"size_budget must be a number of bytes above 0, not {size}")
+        if self.weight_bits != 8:
+            raise ValueError("size_budget chooses between 8 and 4 bits: it goes with weight_bits 8")
+        if self.host_fallback:
+            raise ValueError("size_budget is for a whole network on the device: it does not go with host_fallback")
+
+    def methods(self) -> Methods:
+        """How integers are found."""
+        return Methods(
+            ranges=self.ranges,
+            search=self.range_search == "auto",
+            equalize=self.equalize,
+            correct=self.bias_correction,
+            rounding=self.rounding,
+            clip=self.weight_ranges == "mse",
+            size_budget=self.size_budget,
+        )
 
 
 class AkidaTarget:
@@ -91,12 +138,13 @@ class AkidaTarget:
                 graph,
                 context,
                 provenance,
-                ranges=options.ranges,
                 weight_bits=options.weight_bits,
                 activation_bits=options.activation_bits,
-                equalize=options.equalize == "auto",
-                correct=options.bias_correction == "auto",
+                methods=options.methods(),
+                budget=budget,
             )
+
+        budget = Budget(options.time_budget)
 
         if not options.host_fallback:
             return whole(graph, context, provenance)

@@ -21,11 +21,12 @@ import numpy as np
 from ...runtime import arith
 from ...runtime.program.akida_kinds import DEPTHWISE
 from .floats import Array, FloatLayer
+from .rounding import Rounding
+from .steps import MOST_RIGHT, Steps, nearest_steps, steps_above
 
 CANDIDATES = 8
 BLOCK = 1 << 22
-EXACT = 45
-MOST_RIGHT = 24  # (2^31 − 1) >> 24 = 127: a product that leaves 32 bits is clipped in the output anyway
+CLIPPED = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TABLE_RIGHT = 21  # likewise for the 11 bits of a table's index
 BIAS_BITS = 24
 COST_MANTISSA = 30
@@ -41,46 +42,14 @@ class Inputs:
     means  mean of what each weight meets, of the weights' shape without filters (padding included)
     power  variance of each channel, (C,)
     zero   the code of real 0 (an image layer's zero point)
+    rounding  how weights are rounded; None: to nearest
     """
 
     step: Array
     means: Array
     power: Array
     zero: int = 0
-
-
-@dataclass(frozen=True)
-class Steps:
-    """m · 2^−n with m of 8 bits, n from −23 to a limit; arrays of one entry a filter."""
-
-    m: Array
-    n: Array
-
-    @property
-    def value(self) -> Array:
-        return self.m * 2.0**-self.n
-
-    def later(self, number: int) -> Steps:
-        """The `number`-th larger value."""
-        m = self.m + number
-        over = m > 255
-        return Steps(np.where(over, np.ceil(m / 2), m), np.where(over, self.n - 1, self.n))
-
-
-def steps_above(least: Array, most_right: int = MOST_RIGHT) -> Steps:
-    """The smallest m · 2^−n that is not below `least`, n at most `most_right`."""
-    n = np.minimum(8 - np.ceil(np.log2(np.maximum(least, 2.0**-100))), most_right)
-    m = np.maximum(np.ceil(arith.round_mantissa(least * 2.0**n, EXACT)), 1)
-    over = m > 255
-    return Steps(np.where(over, 128, m), np.where(over, n - 1, n))
-
-
-def nearest_steps(value: Array, most_right: int = MOST_RIGHT) -> Steps:
-    """The m · 2^−n nearest to the value, n at most `most_right`."""
-    n = np.minimum(8 - np.ceil(np.log2(np.maximum(value, 2.0**-100))), most_right)
-    m = np.maximum(np.rint(arith.round_mantissa(value * 2.0**n, EXACT)), 1)
-    over = m > 255
-    return Steps(np.where(over, 128, m), np.where(over, n - 1, n))
+    rounding: Rounding | None = None
 
 
 @dataclass(frozen=True)
@@ -135,36 +104,54 @@ class Kept:
 
 @dataclass(frozen=True)
 class Search:
-    """Filters of one layer, rows being the weights of each: (R, F). See `choose` for the others."""
+    """Filters of one layer, rows being the weights of each: (R, F). `wanted` are those that `rounding` aims at, `peak`
+    the largest, `floor` the least unit of the sum, whatever the weights are. See `choose` for the others."""
 
     weights: Array
+    wanted: Array
     means: Array
     power: Array
     zero: int
     bias: Array
     output: Array
     target: Array
-    least: Array
+    peak: Array
+    floor: Array
     finest: Array
     top: int
     most_right: int
     correct: bool
     candidates: int
+    clip: bool = False
+    rounding: Rounding | None = None
     kept: Kept | None = None
 
     def run(self) -> Quantized:
         """For each filter the candidate with the least error."""
-        first = steps_above(self.least / self.output, self.most_right)
-        best, cost = self._candidate(first), np.full(len(self.bias), np.inf)
-        for number in range(self.candidates):
-            found = self._candidate(first.later(number))
+        if self.rounding is not None and not self.clip:
+            nearest = replace(self, rounding=None).run()
+            return self._best([Steps(nearest.m, nearest.n)])
+        number = self.candidates if self.rounding is None else 1
+        shares = CLIPPED if self.clip else (1.0,)
+        return self._best([steps for share in shares for steps in self._steps(share, number)])
+
+    def _steps(self, share: float, number: int) -> list[Steps]:
+        """Some of the smallest steps whose integers hold this share of each filter's largest weight."""
+        least = np.maximum(share * self.peak / self.top, self.floor)
+        first = steps_above(least / self.output, self.most_right)
+        return [first.later(i) for i in range(number)]
+
+    def _best(self, tried: list[Steps]) -> Quantized:
+        best, cost = self._candidate(tried[0]), np.full(len(self.bias), np.inf)
+        for steps in tried:
+            found = self._candidate(steps)
             error = arith.round_mantissa(self._error(found), COST_MANTISSA)
             best, cost = best.or_else(error < cost, found), np.minimum(error, cost)
         return best
 
     def _candidate(self, steps: Steps) -> Quantized:
         unit = self.output * steps.value
-        integers = np.clip(np.rint(self.weights / unit), -self.top, self.top)
+        integers = self._rounded(unit)
         if self.kept is not None:
             steps, unit, integers = self.kept.instead(self, steps, unit, integers)
         plain = self.bias / unit - self.zero * integers.sum(axis=0)
@@ -175,6 +162,11 @@ class Search:
         other = Quantized(integers, *rounded_bias(wanted), unit, steps.m, steps.n)
         return found.or_else(np.abs(self._mean_error(other)) < np.abs(self._mean_error(found)), other)
 
+    def _rounded(self, unit: Array) -> Array:
+        if self.rounding is not None:
+            return self.rounding.descend(self.wanted / unit, -self.top - 1, self.top)
+        return np.clip(np.rint(self.weights / unit), -self.top, self.top)
+
     def _mean_sum(self, integers: Array) -> Array:
         """Mean of Σ W·x over samples and pixels."""
         return self.means @ integers if self.means.ndim == 1 else (self.means * integers).sum(axis=0)
@@ -184,6 +176,8 @@ class Search:
 
     def _error(self, found: Quantized) -> Array:
         """Mean squared error of the real sums, from the rounding of weights and bias."""
+        if self.rounding is not None:
+            return self.rounding.cost(found.weights * found.unit - self.wanted) + np.square(self._mean_error(found))
         squares = np.square(found.weights * found.unit - self.weights)
         spread = self.power @ squares if self.power.ndim == 1 else (self.power * squares).sum(axis=0)
         return spread + np.square(self._mean_error(found))
@@ -200,12 +194,14 @@ def choose(
     most_right: int = MOST_RIGHT,
     finest: Array | float = 0.0,
     exact: bool = False,
+    clip: bool = False,
 ) -> Quantized:
     """Integers for a layer whose sums, times m · 2^−n, count steps of `output` (F).
 
     target  mean of the real sums (F): with `correct` the bias makes up for the mean error, where that lessens it
     finest  the sum's unit is not made smaller than this
     exact   the sums themselves are the output, so that their unit may be any number
+    clip    the largest weights may be clipped, where that lessens the error
     """
     assert layer.weight is not None and layer.bias is not None
     own = layer.identity or layer.kind in DEPTHWISE  # does each filter read one channel only?
@@ -216,11 +212,11 @@ def choose(
         weights = np.diagonal(weights[0, 0])[None]
     rows = weights.reshape(-1, weights.shape[-1])
     taps = len(rows) // (1 if own else len(step))
-    rows = rows * (step if own else np.tile(step, taps)[:, None])
-    top = (1 << (bits - 1)) - 1
+    real, rows = rows, rows * (step if own else np.tile(step, taps)[:, None])
+    rounding = None if layer.identity else inputs.rounding
+    wanted = rows if rounding is None else rounding.targets(rows, real)
     peak = np.abs(rows).max(axis=0)
-    least = np.maximum(np.maximum(peak / top, np.abs(layer.bias) / 2.0**BIAS_BITS), finest)
-    least = np.maximum(least, np.finfo(np.float32).tiny)
+    floor = np.maximum(np.abs(layer.bias) / 2.0**BIAS_BITS, np.maximum(finest, np.finfo(np.float32).tiny))
     units = None
     if layer.units is not None and np.all(inputs.step == inputs.step[0]):
         units = layer.units * inputs.step[0]
@@ -228,18 +224,22 @@ def choose(
     for part in _blocks(rows.shape):
         search = Search(
             rows[:, part],
+            wanted[:, part],
             means.reshape(-1, rows.shape[1])[:, part] if own else means.reshape(-1),
             np.broadcast_to(power, rows.shape)[:, part] if own else np.tile(power, taps),
             inputs.zero,
             layer.bias[part],
             output[part],
             target[part],
-            least[part],
+            peak[part],
+            floor[part],
             np.broadcast_to(finest, layer.bias.shape)[part],
-            top,
+            (1 << (bits - 1)) - 1,
             most_right,
             correct and not layer.identity,
             128 if layer.identity else CANDIDATES,
+            clip and not layer.identity,
+            None if rounding is None else rounding.part(part),
             None if units is None else Kept(units[part], exact),
         )
         parts.append(search.run())
