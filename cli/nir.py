@@ -56,8 +56,11 @@ def write_network(
     shapes: Mapping[str, tuple[int, ...]],
     state_dict: Path | None,
     nir: NirOptions | None,
+    classes: str | None = None,
 ) -> tuple[Path, list[str]]:
     """Write a spiking network as a NIR file, by default ./<model>.nir: its path, and sentences for the user.
+
+    Names of its classes are those in `classes` (`task.parse_names`), by default those that the model's file has.
 
     A model that is no NIR file has no discretization but dt, for which the file is written.
     """
@@ -72,4 +75,7 @@ def write_network(
     imported = import_model(model, shapes, state_dict, nir if reads else None)
     dt = imported.options.get("dt") or (nir and nir.dt) or DEFAULT_DT
     path = output or Path(f"{model_stem(model)}.nir")
-    return path, [*imported.notes, *write_nir(imported.graph, path, dt)]
+    names = imported.classes if classes is None else parse_names(classes)
+    if problems := list(task_problems(Task(names), _scored(imported.graph))):
+        raise usage("NMC-T005", f"classes: {problems[0][1]}", str(model))
+    return path, [*imported.notes, *write_nir(imported.graph, path, dt, names)]

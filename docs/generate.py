@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that are made from code: ops, passes, diagnostics, command line, coverage.
+"""Writes the pages of docs/reference that are made from code: ops, passes, targets, diagnostics, commands, …
 
 `python docs/generate.py` rewrites them; tests check that they are current.
 """
@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import islice
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import click
 
@@ -20,6 +23,8 @@ from nmc.compiler.passes import PASSES
 from nmc.compiler.pipeline import load_class
 from nmc.compiler.target import find_target, target_names
 from nmc.runtime.program import Exit
+from nmc.runtime.program.akida_kinds import PARAMETERS
+from nmc.runtime.program.container import KINDS
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- made by docs/generate.py -->\n"
@@ -100,7 +105,68 @@ def command_line() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"ops.md": ops, "passes.md": passes, "diagnostics.md": diagnostics, "cli.md": command_line}
+def targets() -> str:
+    """Every target with its options and what it says of its machines."""
+    parts = [f"# Targets\n{NOTE}\nWhat `nmc targets` shows. A target may also come from another package.\n"]
+    for target in map(find_target, target_names()):
+        parts.append(
+            f"## {target.name}\n\n{target.summary}.\n\nTakes networks of these kinds: {', '.join(target.networks)}.\n"
+        )
+        parts.append(f"```text\n{_doc(target.options)}\n```\n")
+        given = [(field.name, "" if field.default is None else field.default) for field in fields(target.options)]
+        parts.append(_table(["option", "default"], given))
+        for name, facts in target.facts().items():
+            rows = [facts] if isinstance(facts, dict) else facts
+            parts.append(
+                f"### {name.capitalize()} of {target.name}\n\n" + _table(list(rows[0]), [row.values() for row in rows])
+            )
+    return "\n".join(parts)
+
+
+def program_records() -> str:
+    """The records of every kind of program, field by field, with the parameters of Akida's layers."""
+    parts = [
+        f"# Program records\n{NOTE}\nThe fields of the JSON in [a program file](../program_file.md), record by record."
+    ]
+    parts.append("Fields marked optional are left out where they have their default. Arrays lie beside the JSON.\n")
+    found: list[type] = []
+    for name, kind in KINDS.items():
+        parts.append(f"## {name}\n")
+        first = len(found)
+        found.append(kind.record)
+        for record in islice(found, first, None):  # grows while it is walked: records of records come behind
+            hints = get_type_hints(record).values()
+            found += dict.fromkeys(r for hint in hints for r in _records(hint) if r not in found)
+            rows = [(f.name, f"`{f.type}`", "optional" if f.metadata else "") for f in fields(record)]
+            parts.append(f"### {record.__name__} ({name})\n\n```text\n{_doc(record)}\n```\n")
+            parts.append(_table(["field", "type", ""], rows))
+    parts.append("## Layers of akida\n\nThe parameters that a layer of each kind has ([what they do](../akida.md)).\n")
+    parts.append(_table(["kind", "parameters"], [(kind, ", ".join(names)) for kind, names in PARAMETERS.items()]))
+    return "\n".join(parts)
+
+
+def _records(hint: object) -> list[type]:
+    """The dataclasses in a type."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return [hint]
+    return [record for part in get_args(hint) for record in _records(part)]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table. None is an empty cell."""
+    lines = [list(map(str, columns)), ["---"] * len(columns)]
+    lines += [["" if cell is None else str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+PAGES = {
+    "ops.md": ops,
+    "passes.md": passes,
+    "targets.md": targets,
+    "program_records.md": program_records,
+    "diagnostics.md": diagnostics,
+    "cli.md": command_line,
+}
 
 
 def pages() -> dict[Path, str]:

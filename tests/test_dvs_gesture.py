@@ -18,6 +18,7 @@ from dvs_gesture import network, recordings, synthetic  # noqa: E402
 
 from nmc.runtime import aedat  # noqa: E402
 from nmc.runtime.aedat import AedatError, Events, read_events  # noqa: E402
+from nmc.runtime.program import NmcError  # noqa: E402
 
 HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 0: DVS128\r\n#Start-Time: 2017-01-01 00:00:00\r\n#!END-HEADER\r\n"
 PACKETS = (
@@ -115,117 +116,38 @@ def test_every_cut_is_an_error_or_between_packets(tmp_path: Path) -> None:
                 read_events(path)
 
 
-# --- the folder ---
-
-LABELS = "class,startTime_usec,endTime_usec\n2,0,100\n11,100,200\n"
-
-
-def recording_of(folder: Path, name: str = "user01_lab", labels: str = LABELS) -> Path:
-    events = [(t, t % 128, 3, t % 2 == 0) for t in range(0, 200, 5)]
-    (folder / f"{name}_labels.csv").write_text(labels)
-    return written(folder / f"{name}.aedat", polarity(events[:7]), polarity(events[7:]))
-
-
-def test_a_folder_of_recordings_becomes_samples(tmp_path: Path) -> None:
-    first, second = recording_of(tmp_path), recording_of(tmp_path, "user02_led")
-    (tmp_path / "trials_to_train.txt").write_text("user02_led.aedat\r\nuser01_lab.aedat\r\n\r\n")
-    (tmp_path / "trials_to_test.txt").write_text("user01_lab.aedat")
-    assert recordings.recordings(tmp_path, "train") == [second, first]
-    assert recordings.recordings(tmp_path, "test") == [first]
-    parts = list(recordings.samples(first))
-    assert [label for _, label in parts] == [recordings.Label(1, 0, 100), recordings.Label(10, 100, 200)]
-    assert [(events.t[0], events.t[-1], len(events)) for events, _ in parts] == [(0, 95, 20), (100, 195, 20)]
-    frames, gestures = recordings.load(tmp_path, "train", limit=3)
-    assert (frames.shape, frames.dtype, gestures.tolist()) == ((3, 10, 2, 63, 63), np.float32, [1, 10, 1])
-    assert len(recordings.load(tmp_path, "test")[0]) == 2
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ("", "the first line is not class,startTime_usec,endTime_usec"),
-        ("class,start,end\n1,0,9\n", "the first line is not class,startTime_usec,endTime_usec"),
-        ("class,startTime_usec,endTime_usec\n12,0,9\n", "line 2: there is no class 12"),
-        ("class,startTime_usec,endTime_usec\n1,0,9\n\n1,9,9\n", "line 4: a gesture from 9 to 9 µs"),
-        ("class,startTime_usec,endTime_usec\n1,x,9\n", "line 2: invalid literal for int()"),
-        ("class,startTime_usec,endTime_usec\n1,5\n", "line 2: not enough values"),
-        (LABELS + "1,200,300\n", "0 events from 200 to 300 µs"),
-    ],
-)
-def test_wrong_labels_are_refused_by_line(labels: str, message: str, tmp_path: Path) -> None:
-    recording = recording_of(tmp_path, labels=labels)
-    with pytest.raises(recordings.DataError) as caught:
-        list(recordings.samples(recording))
-    assert "user01_lab" in str(caught.value) and message in str(caught.value)
-
-
-def test_all_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(recordings.DataError, match=r"trials_to_test\.txt"):
-        recordings.recordings(tmp_path, "test")
-    recording_of(tmp_path)
-    (tmp_path / "trials_to_test.txt").write_text("user01_lab.aedat\nuser03.aedat\n")
-    with pytest.raises(recordings.DataError) as caught:
-        recordings.recordings(tmp_path, "test")
-    assert str(caught.value) == f"missing: {tmp_path / 'user03.aedat'}, {tmp_path / 'user03_labels.csv'}"
-    (tmp_path / "trials_to_test.txt").write_text("\n")
-    with pytest.raises(recordings.DataError, match="no sample is listed for test"):
-        recordings.load(tmp_path, "test")
-
-
-# --- frames ---
+# --- frames as the network takes them ---
 
 
 def events_at(*places: tuple[int, int, bool]) -> Events:
-    x, y, on = zip(*places, strict=True)
+    """Ten events at each place, one for each frame."""
+    x, y, on = zip(*places * recordings.FRAMES, strict=True)
     return Events(np.arange(len(x)), np.array(x, np.int16), np.array(y, np.int16), np.array(on))
 
 
-def test_frames_count_equal_numbers_of_events() -> None:
-    events = events_at((1, 2, True), (1, 2, True), (0, 0, False), (3, 4, True), (3, 4, False), (3, 4, False), (5, 6, 1))
-    counts = recordings.count_frames(events, 3)
-    assert counts.shape == (3, 2, 128, 128)
-    assert counts.sum((1, 2, 3)).tolist() == [2, 2, 3]
-    assert counts[0, 1, 2, 1] == 2
-    assert (counts[1, 0, 0, 0], counts[1, 1, 4, 3]) == (1, 1)
-    assert (counts[2, 0, 4, 3], counts[2, 1, 6, 5]) == (2, 1)
-
-
-def test_frames_need_events_on_the_sensor() -> None:
-    with pytest.raises(ValueError, match="2 events do not fill 3 frames"):
-        recordings.count_frames(events_at((1, 1, True), (1, 1, True)), 3)
-    for place in ((128, 0, True), (0, 128, True)):
-        with pytest.raises(ValueError, match="outside the 128×128 pixels"):
-            recordings.count_frames(events_at(place), 1)
-
-
-def test_resized_images_by_hand() -> None:
-    image = np.array([[1, 3, 0, 0], [5, 7, 0, 2], [0, 0, 8, 8], [4, 0, 8, 8]])
-    assert recordings.resize(image, 2).tolist() == [[4, 0.5], [1, 8]]
-    assert recordings.resize(np.array([[0, 16], [32, 48]]), 4).tolist() == [
-        [0, 4, 12, 16],
-        [8, 12, 20, 24],
-        [24, 28, 36, 40],
-        [32, 36, 44, 48],
-    ]
-    one = np.zeros((5, 5))
-    one[0, 3] = 16
-    assert recordings.resize(one, 2).tolist() == [[0, 3], [0, 0]]  # rows 1/4 and 3/4, columns 3/4 and 1/4
-
-
-def test_resize_is_that_of_torch() -> None:
-    counts = np.random.default_rng(0).integers(0, 5, (2, 2, 128, 128)).astype(np.float64)
-    wanted = torch.nn.functional.interpolate(torch.from_numpy(counts), size=(63, 63), mode="bilinear")
-    np.testing.assert_allclose(recordings.resize(counts, 63), wanted.numpy(), rtol=0, atol=1e-12)
+def test_a_folder_of_recordings_becomes_samples(tmp_path: Path) -> None:
+    events = [(t, t % 128, 3, t % 2 == 0) for t in range(0, 200, 5)]
+    (tmp_path / "user01_lab_labels.csv").write_text("class,startTime_usec,endTime_usec\n2,0,100\n11,100,200\n")
+    written(tmp_path / "user01_lab.aedat", polarity(events[:7]), polarity(events[7:]))
+    (tmp_path / "trials_to_train.txt").write_text("user01_lab.aedat\r\n\r\n")
+    frames, gestures = recordings.load(tmp_path, "train")
+    assert (frames.shape, frames.dtype, gestures.tolist()) == ((2, 10, 2, 63, 63), np.float32, [1, 10])
+    parts = [Events(*map(np.array, zip(*part, strict=True))) for part in (events[:20], events[20:])]
+    assert all(np.array_equal(a, recordings.binary_frames(part)) for a, part in zip(frames, parts, strict=True))
+    assert len(recordings.load(tmp_path, "train", limit=1)[0]) == 1
+    (tmp_path / "user01_lab_labels.csv").write_text("class,startTime_usec,endTime_usec\n2,0,100\n11,200,300\n")
+    with pytest.raises(NmcError, match=r"user01_lab\.aedat, 200 to 300 µs"):
+        recordings.load(tmp_path, "train")
 
 
 def test_a_pixel_is_on_where_one_of_its_four_events_is() -> None:
-    frames = recordings.binary_frames(events_at((63, 64, True), (0, 0, False), (2, 2, True)), frames=1)
-    assert frames.shape == (1, 2, 63, 63)
+    frames = recordings.binary_frames(events_at((63, 64, True), (0, 0, False), (2, 2, True)))
+    assert frames.shape == (10, 2, 63, 63) and all(np.array_equal(frame, frames[0]) for frame in frames)
     assert np.argwhere(frames[0, 1]).tolist() == [[1, 1], [31, 31]]
     assert np.argwhere(frames[0, 0]).tolist() == [[0, 0]]
     assert set(np.unique(frames).tolist()) == {0.0, 1.0}
     # The outputs next to the middle lie between the pixels 61, 62 and 65, 66.
-    assert np.argwhere(recordings.binary_frames(events_at((62, 65, True)), frames=1)[0, 1]).tolist() == [[32, 30]]
+    assert np.argwhere(recordings.binary_frames(events_at((62, 65, True)))[0, 1]).tolist() == [[32, 30]]
 
 
 # --- simulated gestures, the network ---

@@ -65,7 +65,8 @@ RUNS: dict[str, E] = {
         "numpy.savez('test.npz', image=x, labels=y)",
     ),
     "NMC-R021": E(
-        "A line of a list is not folder;label, or a folder of frames is missing, empty or numbered with gaps.",
+        "A line of a list is not folder;label, or a folder of frames or recordings is missing, empty or numbered with "
+        "gaps, or a recording of DVS128 Gesture or its labels are missing or malformed.",
         "Mend the line or folder that the message names.",
         "echo 'clip_0001;3' >> labels.csv",
     ),

@@ -19,7 +19,8 @@ from ...runtime.program.akida import AkidaProgram
 from ...runtime.program.container import Program
 from ...runtime.program.cri import CriProgram
 from ...runtime.score_output import ScoreOutput, score_output
-from .steps import VALUES, WEIGHTS, Network, Rounding, Step, Values, akida_network, unary_network
+from .akida_steps import akida_network
+from .steps import VALUES, WEIGHTS, Network, Rounding, Step, Values, unary_network
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FITTED = 64  # samples on which steps are found

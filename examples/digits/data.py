@@ -1,6 +1,7 @@
 """The handwritten digits that ship inside scikit-learn, split once into halves.
 
-`python examples/digits/data.py` writes them as digits_train.npz and digits_test.npz to the current folder.
+`python examples/digits/data.py` writes them as digits_train.npz and digits_test.npz to the current folder, and
+digits_labelled.npz, the test half with its labels.
 """
 
 import numpy as np
@@ -34,3 +35,5 @@ if __name__ == "__main__":
     for name, images in (("digits_train.npz", x_train), ("digits_test.npz", x_test)):
         np.savez(name, image=images)
         print(f"{name}: {len(images)} images of shape {images.shape[1:]}")
+    np.savez("digits_labelled.npz", image=x_test, labels=y_test)
+    print("digits_labelled.npz: digits_test.npz with labels")

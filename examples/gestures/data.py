@@ -136,7 +136,9 @@ def digest(clips: Clips) -> str:
 
 if __name__ == "__main__":
     for split in ("train", "test"):
-        x, _ = clips(split, 256, 1)
+        x, labels = clips(split, 256, 1)
         for name, clip in ((f"gestures_{split}", x), (f"gestures_events_{split}", events(x))):
             np.savez(f"{name}.npz", clip=clip)
             print(f"{name}.npz: {len(clip)} clips of shape {clip.shape[1:]}")
+    np.savez("gestures_labelled.npz", clip=x, labels=labels)
+    print("gestures_labelled.npz: gestures_test.npz with labels")

@@ -1,4 +1,7 @@
-"""The moving digits of examples/gestures as a network of spiking neurons takes them: trains of ON and OFF events."""
+"""The moving digits of examples/gestures as a network of spiking neurons takes them: trains of ON and OFF events.
+
+`python examples/moving_events/data.py` writes a few of the test half to the current folder.
+"""
 
 from __future__ import annotations
 
@@ -35,3 +38,12 @@ def published_trains() -> tuple[Clips, Labels]:
     if digest(made) != DIGEST:
         raise SystemExit("these are not the published test clips")
     return made, labels
+
+
+if __name__ == "__main__":
+    made, labels = trains("test", 64, TEST_SEED)
+    np.savez("moving_events_test.npz", made)
+    np.savez("moving_events_labelled.npz", events=made, labels=labels)
+    print(
+        f"moving_events_test.npz: {len(made)} trains of shape {made.shape[1:]}; moving_events_labelled.npz: labels too"
+    )

@@ -61,7 +61,7 @@ CODES: dict[str, str] = {
     "NMC-R010": "mpi4py, or the MPI library that it needs, is not installed",
     "NMC-R011": "what was asked for is not done over several processes",
     "NMC-R020": "labels are missing, not whole numbers, not one for each sample, or not among the network's classes",
-    "NMC-R021": "a frame, a folder of frames, or a line of a list of labels or classes is missing or malformed",
+    "NMC-R021": "a frame, a recording, their folder, or a line of a list of labels or classes is missing or malformed",
     "NMC-R022": "the package that reads images or videos is not installed",
     "NMC-R023": "the output with the class scores is not named, unknown, or holds no class scores",
     "NMC-R024": "the float model cannot be run on these samples, or lacks the program's output",

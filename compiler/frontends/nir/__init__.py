@@ -12,7 +12,7 @@ h5py, which comes with the package nir, is imported by these modules and by noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,13 +50,16 @@ def import_nir(
     return read_network(Path(path), input_shapes or {}, options or NirOptions())
 
 
-def write_nir(graph: Graph, path: str | Path, dt: float = DEFAULT_DT) -> tuple[str, ...]:
+def write_nir(
+    graph: Graph, path: str | Path, dt: float = DEFAULT_DT, classes: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Write a spiking graph (stage `imported`) as a NIR file; sentences about what the file cannot say are returned.
 
-    `dt` is the timestep in seconds that the file's time constants are made for. Reading the file gives the same spikes.
+    `dt` is the timestep in seconds that the file's time constants are made for, `classes` are names of the classes for
+    its metadata. Reading the file gives the same spikes.
     NmcError NMC-I044 with everything that NIR cannot express, or NMC-F014 if the file cannot be written.
     """
     _require_h5py()
     from .write import write_file
 
-    return write_file(graph, Path(path), dt)
+    return write_file(graph, Path(path), dt, tuple(classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -109,6 +110,21 @@ def stored_options(metadata: Mapping[str, Any], report: Report) -> dict[str, Any
     return found
 
 
+def stored_classes(metadata: Mapping[str, Any], report: Report) -> tuple[str, ...]:
+    """The names of classes in a file that nmc wrote."""
+    value = metadata.get(_PREFIX + "classes")
+    if value is None:
+        return ()
+    try:
+        names = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        names = None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    _broken(report, f"metadata {_PREFIX}classes", "it is no list of names")
+    return ()
+
+
 def recovered_dt(network: Network) -> float | None:
     """1/r, where all I and IF neurons have one and the same r > 0: the timestep in which an input adds itself."""
     values = [record.parameters.get("r") for record in network.nodes.values() if record.kind in ("I", "IF")]
@@ -123,7 +139,7 @@ def read_network(path: Path, given: Mapping[str, tuple[int, ...]], options: NirO
     """The network of a NIR file; see `import_nir`."""
     report = Report()
     record = read_record(path, report)
-    stored = stored_options(record.metadata, report)
+    stored, classes = stored_options(record.metadata, report), stored_classes(record.metadata, report)
     network = flatten(record, report)
     check_wiring(network, report)
     unused = keep_needed(network)
@@ -133,4 +149,4 @@ def read_network(path: Path, given: Mapping[str, tuple[int, ...]], options: NirO
     timed = any(record.kind in NEURONS or record.kind == "Delay" for record in network.nodes.values())
     if timed and options.dt is None and "dt" not in stored:
         notes.append(f"the NIR file does not say its timestep: it is read with --dt {clock.dt:g} (seconds)")
-    return Imported(graph, tuple(notes), {"format": "nir", **asdict(clock)})
+    return Imported(graph, tuple(notes), {"format": "nir", **asdict(clock)}, classes)

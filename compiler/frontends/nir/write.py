@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ _REFUSED = {
 }
 
 
-def write_file(graph: Graph, path: Path, dt: float) -> tuple[str, ...]:
+def write_file(graph: Graph, path: Path, dt: float, classes: tuple[str, ...] = ()) -> tuple[str, ...]:
     """See `write_nir`."""
     if not graph.stepped:
         raise usage("NMC-I042", "only spiking networks are written as NIR", graph.name, "it has no timesteps")
@@ -39,7 +41,9 @@ def write_file(graph: Graph, path: Path, dt: float) -> tuple[str, ...]:
         raise usage("NMC-I042", f"dt must be a positive number of seconds, not {dt}")
     graph = graph.copy()
     Manager().run(graph, (Canonicalize(), FoldBatchNorm()), Context())
-    write_container(path, Writer(graph, dt).run())
+    record = Writer(graph, dt).run()
+    named = {"nmc_classes": json.dumps(classes, ensure_ascii=False)} if classes else {}
+    write_container(path, replace(record, metadata={**record.metadata, **named}))
     return _notes(graph)
 
 
