@@ -43,6 +43,6 @@ def _figure(size: tuple[float, float]) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        hint = "pip install 'nmc[plot]'"
+        hint = "pip install 'nmc[report]'"
         raise usage("NMC-R070", "plots need the package matplotlib", why=str(error), hint=hint) from error
     return Figure(figsize=size)

@@ -1,4 +1,4 @@
-"""Plots of runs, verifications and evaluations, for notebooks and papers; they need the package matplotlib (nmc[plot]).
+"""Plots of runs, verifications and evaluations, for notebooks and papers; they need the package matplotlib (nmc[report]).
 
 Every function draws into `axes`, or into new ones, and returns them:
 
@@ -229,6 +229,6 @@ def _axes(axes: Axes | None) -> Axes:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        hint = "pip install 'nmc[plot]'"
+        hint = "pip install 'nmc[report]'"
         raise usage("NMC-R070", "plots need the package matplotlib", why=str(error), hint=hint) from error
     return pyplot.subplots(layout="constrained")[1]

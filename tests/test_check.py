@@ -179,8 +179,8 @@ def test_devices_that_take_no_program(fitting: Path) -> None:
 @pytest.mark.usefixtures("linted")
 def test_a_program_has_its_own_options(fitting: Path) -> None:
     check_fails(nmc("check", fitting, "--target", "cri"), 2, "a program for target akida")
-    check_fails(nmc("check", fitting, "--profile", "sim"), 2, "its profile")
-    check_fails(nmc("check", fitting, "--input-shape", "1,4"), 2, "its shapes")
+    check_fails(nmc("check", fitting, "--profile", "sim"), 2, "its profile, shapes")
+    check_fails(nmc("check", fitting, "--input-shape", "1,4"), 2, "its profile, shapes")
 
 
 def test_a_program_of_a_target_without_devices(tmp_path: Path) -> None:

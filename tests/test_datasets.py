@@ -369,6 +369,10 @@ def test_labels_of_objects_are_those_of_their_items_if_they_change_them() -> Non
             return events, 2 - label
 
     assert from_objects(Turned([0, 2, 1]), places(3)).labels.tolist() == [2, 0, 1]
+    data: Any = Objects([])
+    data.targets = np.array([1, 0, 2])
+    assert from_objects(data, places(3), limit=2).labels.tolist() == [1, 0]
+    assert from_objects(Objects([]), places(3)).labels.tolist() == []
     pairs: Any = [(SimpleNamespace(), 1), (SimpleNamespace(), 0)]
     assert from_objects(pairs, places(3), how=Binning(sensor=SMALL)).labels.tolist() == [1, 0]
 

@@ -160,7 +160,7 @@ def test_the_table_counts_networks_engines_and_refusals() -> None:
     second = replace(first, seeds=range(2, 4), seen={b"other"}, refused=Counter())
     first.refused["NMC-C001"] = 3
     text = table([first, second])
-    assert f"| cri-trains | {len(first.seen) + 1} | fast 4 | NMC-C001 3 | 0–3 |" in text.splitlines()
+    assert f"| cri-trains | {len(first.seen) + 1} | fast 4, torch 4 | NMC-C001 3 | 0–3 |" in text.splitlines()
     assert text.count("\n") == 2
 
 

@@ -136,7 +136,7 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
     with pytest.raises(NmcError) as caught:
         plot.histogram(Result({}, {}, {}, {"a": np.zeros((1, 2), np.int64)}), "a")
     (problem,) = caught.value.diagnostics
-    assert (problem.code, "nmc[plot]" in problem.hint) == ("NMC-R070", True)
+    assert (problem.code, "nmc[report]" in problem.hint) == ("NMC-R070", True)
 
 
 def test_nothing_but_a_drawing_imports_matplotlib(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_what_cannot_be_written_is_told_before_the_first_point(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     check_fails(sweep(*base, "-o", tmp_path / "r.parquet"), 2, "NMC-R070", "nmc[dask]")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    check_fails(sweep(*base, "--plot", tmp_path / "r.png"), 2, "NMC-R070", "nmc[plot]")
+    check_fails(sweep(*base, "--plot", tmp_path / "r.png"), 2, "NMC-R070", "nmc[report]")
 
 
 def test_a_kept_program_that_was_changed_is_told(files: tuple[Any, ...], tmp_path: Path) -> None:

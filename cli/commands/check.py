@@ -68,7 +68,7 @@ def command(
     program: Program | None = None
     if model.suffix == ".nmc":
         if input_shape or state_dict or profile or host_fallback or optimize is not None or state or nir:
-            raise click.UsageError(f"{model} is a program: its shapes, weights, options and segments are in it")
+            raise click.UsageError(f"{model} is a program: its profile, shapes, weights, options and segments are in it")
         program, target = _program(model, target)
     elif target is None:
         raise click.UsageError("Missing option '--target'.")

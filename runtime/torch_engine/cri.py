@@ -50,7 +50,7 @@ class PlacedTable:
             starts = torch.repeat_interleave(first[some] - (lengths.cumsum(0) - lengths), lengths)
             synapse = starts + torch.arange(len(starts), device=flat.device)
             place = torch.repeat_interleave(copy[some] * neurons, lengths) + self.target[synapse]
-            flat.index_add_(0, place, self.weight[synapse].to(torch.int64))
+            flat.scatter_add_(0, place, self.weight[synapse].to(torch.int64))
         return degree.sum()
 
 
@@ -112,7 +112,7 @@ class TorchCriMachine:
 
     def read(self, neurons: Ints) -> Ints:
         """V of some neurons, int64 [batch, len(neurons)]."""
-        return self._v[:, torch.from_numpy(np.asarray(neurons, np.int64)).to(self.device)].cpu().numpy()
+        return self._v[:, _tensor(neurons, self.device)].cpu().numpy()
 
     @property
     def potentials(self) -> Ints:
@@ -124,7 +124,7 @@ class TorchCriMachine:
         given = np.broadcast_to(np.asarray(values, np.int64), tuple(self._v.shape))
         if fit(given, self.profile)[1]:
             raise ValueError(f"a potential exceeds {self.profile.width} bits")
-        self._v = torch.from_numpy(given.copy()).to(self.device)
+        self._v = _tensor(given, self.device)
 
     def reset(self) -> None:
         """Clear all potentials. The counters go on, and so does the noise."""
@@ -134,7 +134,7 @@ class TorchCriMachine:
     def step(self, axons: Bools) -> Bools:
         """One timestep: `axons` bool [batch, axons] are active; returns the neurons that fired, bool [batch, n]."""
         with torch.inference_mode():
-            active = torch.from_numpy(np.ascontiguousarray(axons)).to(self.device)
+            active = _tensor(axons, self.device)
             return self._step(active).cpu().numpy()
 
     def _step(self, axons: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class TorchCriMachine:
         if self._noise is None:
             return None
         words = self._noise.words(self._v.shape[1])
-        return torch.from_numpy(perturbation(words, self.network.parameters.shift, self.profile)).to(self.device)
+        return _tensor(perturbation(words, self.network.parameters.shift, self.profile), self.device)
 
 
 def _chunks(degree: Tensor) -> Iterator[slice]:
