@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .arith import Floats
-from .program.akida import AT_ONCE
 from .program.container import Program
 from .program.cri import CriProgram
 from .program.diagnostics import usage
@@ -43,8 +42,7 @@ def score_output(program: Program, name: str | None = None) -> ScoreOutput:
     if not isinstance(program, CriProgram):
         outputs = {o.name: ScoreOutput(o.name, o.shape, o.timing) for o in program.outputs}
     else:
-        trains = {True: Timing(0, length=program.timesteps, axis=1), False: AT_ONCE}
-        outputs = {r.name: ScoreOutput(r.name, r.shape, trains[r.by_step], r.by_step) for r in program.readouts}
+        outputs = {r.name: ScoreOutput(r.name, r.shape, r.timing, r.by_step) for r in program.readouts}
     names = ", ".join(map(repr, outputs))
     if name is None and len(outputs) != 1:
         raise usage(

@@ -15,6 +15,7 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
+from onnx_models import Net
 from test_akida_session import T, clips_of, network, video
 
 from nmc.cli.main import main
@@ -46,6 +47,25 @@ def check_fails(result: Result, code: int, *texts: str) -> None:
 
 def codes_of(caught: pytest.ExceptionInfo[NmcError]) -> list[str]:
     return [d.code.removeprefix("NMC-") for d in caught.value.diagnostics]
+
+
+# --- clips on CRI ---
+
+
+def test_clips_that_are_held_whole_are_decided_frame_by_frame(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input("clip", ("N", 1, 4, 2, 2))
+    weight = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 1, 1, 2, 2)
+    y = net.op("Relu", net.op("Conv", x, net.const(weight), kernel_shape=[1, 2, 2]))
+    net.output(net.squeeze(y, [3, 4]))
+    clips = np.random.default_rng(0).random((20, 1, 4, 2, 2), np.float32)
+    program = compile_model(net.save(tmp_path), "cri", calibration=clips, timesteps=5)
+    assert [readout.axis for readout in program.readouts] == [2]
+    (scores,) = Session(program).run(clips).outputs.values()
+    assert scores.shape == (20, 3, 4)
+    done = evaluate(program, LabelledArrays({"clip": clips}, np.arange(20) % 3))
+    assert done.rules == ("smoothed", "last_frame")
+    np.testing.assert_array_equal(done.program["last_frame"], scores[:, :, -1])
 
 
 # --- digits on CRI ---

@@ -169,11 +169,11 @@ class Lowering:
         value = self._settled(node.x)
         scale = node.operands[1]
         assert scale is not None
-        shape = node.result.type.shape
+        shape, frames = node.result.type.shape, node.result.type.axis("T") or -1
         scales = np.broadcast_to(scale.data, shape).reshape(-1).astype(np.float64)
         col = self._counted(value)
         if col is not None:
-            self.readouts.append(Readout(name, "count", shape[1:], col - self.elements, value.const, scales))
+            self.readouts.append(Readout(name, "count", shape[1:], col - self.elements, value.const, scales, axis=frames))
             return
         start, stop = self._arrival(value)
         made = self._population(name, "readout", node, value, window=(start, stop))
@@ -182,7 +182,7 @@ class Lowering:
         check_range(self.profile, made, held + positive + negative)
         self._sources(np.zeros(made.size), np.zeros(made.size), 0)
         neurons = np.arange(made.first, made.stop)
-        self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales))
+        self.readouts.append(Readout(name, "potential", shape[1:], neurons, held + value.const, scales, axis=frames))
 
     def _counted(self, value: Paths) -> Array | None:
         """The neurons' sources if every element is the train of one neuron as it is."""

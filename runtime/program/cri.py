@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .framed import classes_of
 from .records import OPTIONAL
 from .task import NO_TASK, Task
+from .timing import Timing
 
 IntArray = NDArray[np.int64]
 BLOCK = 1 << 20  # synapses that are handled at once where work on all of them would need many times their memory
@@ -162,7 +163,7 @@ class Readout:
     The window is the whole run, or, with `rows` above 0, timesteps first … first + rows − 1. The first axis of `shape`
     is time for the last two kinds, unless `mean` is set: then their integer is the sum over the rows. The float output
     is integer · scale, with `mean` integer · scale / rows. All three arrays have one entry per element of a row,
-    row-major.
+    row-major. Of a network of clips, `axis` is the position of its frames in (samples, *shape); −1 where there is none.
     """
 
     name: str
@@ -174,11 +175,18 @@ class Readout:
     first: int = field(default=0, metadata=OPTIONAL)
     rows: int = field(default=0, metadata=OPTIONAL)
     mean: bool = field(default=False, metadata=OPTIONAL)
+    axis: int = field(default=-1, metadata=OPTIONAL)
 
     @property
     def by_step(self) -> bool:
         """Has the output a time axis?"""
         return self.kind in ("spikes", "potentials") and not self.mean
+
+    @property
+    def timing(self) -> Timing:
+        """Its elements in time: timesteps, frames of a clip that is held whole, or one."""
+        axis = 1 if self.by_step else self.axis
+        return Timing(0, length=self.shape[axis - 1], axis=axis) if axis > 0 else Timing(0)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -239,7 +247,7 @@ class CriProgram:
     @property
     def scored(self) -> dict[str, int | None]:
         """The number of classes that each output scores (`classes_of`)."""
-        return {entry.name: classes_of(entry.shape, 1 if entry.by_step else -1) for entry in self.readouts}
+        return {entry.name: classes_of(entry.shape, entry.timing.axis) for entry in self.readouts}
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -177,5 +177,7 @@ class _Problems(Problems):
         given = self.need(
             rows > 0 or not needed, "F013", f"{where}/rows", "must be above 0 for a row a timestep or a mean"
         )
+        frames = readout.axis == -1 or (not readout.by_step and 1 <= readout.axis <= len(readout.shape))
+        self.need(frames, "F013", f"{where}/axis", f"must be an axis of {readout.shape}, 1 or more, or −1")
         time = not readout.by_step or (len(readout.shape) > 0 and readout.shape[0] == rows)
         return given and self.need(time, "F013", f"{where}/shape", f"its first axis must be time, {rows} rows")
