@@ -67,6 +67,9 @@ def write_network(
     from ..compiler.diagnostics import usage
     from ..compiler.frontends import NirOptions, import_model, model_stem
     from ..compiler.frontends.nir import DEFAULT_DT, write_nir
+    from ..compiler.task import take_task
+    from ..runtime.program.task import Task
+    from .task import parse_names
 
     if model.suffix == ".nmc":
         why = "a program holds integers for one machine"
@@ -75,7 +78,6 @@ def write_network(
     imported = import_model(model, shapes, state_dict, nir if reads else None)
     dt = imported.options.get("dt") or (nir and nir.dt) or DEFAULT_DT
     path = output or Path(f"{model_stem(model)}.nir")
-    names = imported.classes if classes is None else parse_names(classes)
-    if problems := list(task_problems(Task(names), _scored(imported.graph))):
-        raise usage("NMC-T005", f"classes: {problems[0][1]}", str(model))
-    return path, [*imported.notes, *write_nir(imported.graph, path, dt, names)]
+    notes = list(imported.notes)
+    names = take_task(Task(() if classes is None else parse_names(classes)), imported, notes).classes
+    return path, [*notes, *write_nir(imported.graph, path, dt, names)]

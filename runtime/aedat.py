@@ -56,8 +56,11 @@ class Events:
 
     def between(self, start: int, stop: int) -> Events:
         """Those with start ≤ t < stop."""
-        inside = (self.t >= start) & (self.t < stop)
-        return Events(self.t[inside], self.x[inside], self.y[inside], self.on[inside])
+        return self.at((self.t >= start) & (self.t < stop))
+
+    def at(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Events:
+        """Those with these indices, or where the mask is true."""
+        return Events(self.t[chosen], self.x[chosen], self.y[chosen], self.on[chosen])
 
 
 def _start(data: NDArray[np.uint8], path: Path) -> int:

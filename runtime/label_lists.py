@@ -74,6 +74,11 @@ def stop(problems: Sequence[Diagnostic]) -> None:
         raise NmcError(problems, Exit.BAD_FILE)
 
 
+def read_lines(path: str | os.PathLike[str]) -> list[str]:
+    """The lines of a text file; NmcError NMC-R001, R021 for one that is not UTF-8."""
+    return _read_text(path).splitlines()
+
+
 def _read_text(path: str | os.PathLike[str]) -> str:
     where = os.fspath(path)
     try:

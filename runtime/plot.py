@@ -1,4 +1,4 @@
-"""Plots of runs, verifications and evaluations, for notebooks and papers; they need the package matplotlib (nmc[report]).
+"""Plots of runs, verifications and evaluations, for notebooks and papers; they need matplotlib (nmc[report]).
 
 Every function draws into `axes`, or into new ones, and returns them:
 

@@ -20,6 +20,7 @@ from nmc.cli.live.view import view_of
 from nmc.runtime.aedat import Events
 from nmc.runtime.datasets.binning import Binning, event_frames
 from nmc.runtime.datasets.files import read_recording
+from nmc.runtime.datasets.layouts import subfolders
 from nmc.runtime.datasets.objects import EventObjects, from_objects
 from nmc.runtime.datasets.samples import EventSamples
 from nmc.runtime.evaluate import evaluate
@@ -174,8 +175,10 @@ def test_folders_called_by_classes(tmp_path: Path) -> None:
     listed = opened(tmp_path / "data", events=how, classes=tmp_path / "classes.txt")
     check_samples(listed, [recording(label, SMALL) for label in range(3)], [0, 1, 2])
     (tmp_path / "classes.txt").write_text("car\nbus\n")
+    (tmp_path / "data" / "car").rename(tmp_path / "data" / "12345678901234567890")
+    assert opened(tmp_path / "data", events=how).names == ("12345678901234567890", "bike", "dog")
     call = lambda: opened(tmp_path / "data", events=how, classes=tmp_path / "classes.txt")  # noqa: E731
-    assert refused(call) == ["R020", "R020"]
+    assert refused(call) == ["R020"] * 3
 
 
 @pytest.mark.parametrize(
@@ -188,6 +191,8 @@ def test_folders_called_by_classes(tmp_path: Path) -> None:
         ("class,startTime_usec,endTime_usec\n1,0,9\n\n1,9,9\n", "a gesture from 9 to 9 µs"),
         ("class,startTime_usec,endTime_usec\n1,x,9\n", "invalid literal for int()"),
         ("class,startTime_usec,endTime_usec\n1,5\n", "not enough values"),
+        ("class,startTime_usec,endTime_usec\n1,5,9223372036854775808\n", "a gesture from 5 to"),
+        (f"class,startTime_usec,endTime_usec\n1,5,{'1' * 200_000}\n", "field larger than field limit"),
     ],
 )
 def test_wrong_labels_are_refused_by_line(labels: str, why: str, tmp_path: Path) -> None:
@@ -220,6 +225,7 @@ def test_folders_that_are_no_data_set(tmp_path: Path) -> None:
     assert refused(lambda: opened(tmp_path / "persons")) == ["R021"]
     assert refused(lambda: opened(tmp_path / "empty")) == ["R020"]  # as frames without a list
     assert refused(lambda: opened(tmp_path / "empty", kind="nmnist")) == ["R021"]
+    assert refused(lambda: subfolders(tmp_path / "no")) == ["R021"]
     assert refused(lambda: opened(tmp_path / "npz", places(shape=(2, H, W), axis=-1), events=how)) == ["R021"]
     write_npz(tmp_path / "npz" / "1" / "a.npz", recording(1, SMALL))
     assert refused(lambda: opened(tmp_path / "npz", events=how, scale=2.0)) == ["R020"]

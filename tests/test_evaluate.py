@@ -15,7 +15,6 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import Net
 from test_akida_session import T, clips_of, network, video
 
 from nmc.cli.main import main
@@ -26,6 +25,7 @@ from nmc.runtime.evaluate import evaluate
 from nmc.runtime.float_model import FloatModel
 from nmc.runtime.labelled import LabelledArrays, read_labelled
 from nmc.runtime.program import CriProgram, GraphOutput, NmcError, Timing, save
+from onnx_models import Net
 
 FOLDER = Path(__file__).parent.parent / "examples" / "digits"
 sys.path.insert(0, str(FOLDER))

@@ -20,6 +20,7 @@ from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends.nir import write_nir
 from nmc.compiler.ir import Graph, TensorType, Timing, evaluate
 from nmc.compiler.ir.ops import Add, Dense, Lif, MaxPool, Relu
+from nmc.runtime import load
 
 pytestmark = pytest.mark.slow
 
@@ -232,12 +233,39 @@ def test_export_writes_a_network(tmp_path: Path) -> None:
     assert stored == {"nmc_dt": 1e-4, "nmc_compare": b"ge", "nmc_start": b"reset"}
 
 
+def test_class_names_are_kept(tmp_path: Path) -> None:
+    first, again = tmp_path / "y.nir", tmp_path / "z.nir"
+    write_nir(simple(), first, classes=("left", "right", "übrig"))
+    assert read(first).classes == ("left", "right", "übrig")
+    assert nmc("export", first, "--format", "nir", "-o", again).exit_code == 0
+    assert again.read_bytes() == first.read_bytes() and nir.read(again).outputs
+    done = nmc("export", first, "--format", "nir", "-o", again, "--classes", "a,b,c")
+    assert done.exit_code == 0, done.output
+    assert read(again).classes == ("a", "b", "c")
+    assert nmc("compile", again, "--target", "cri", "-o", tmp_path / "p.nmc").exit_code == 0
+    assert load(tmp_path / "p.nmc").task.classes == ("a", "b", "c")
+    done = nmc("export", first, "--format", "nir", "-o", again, "--classes", "a,b")
+    assert done.exit_code == 2 and "NMC-T005" in done.output
+
+
+@pytest.mark.parametrize("text", ["left,right", "[1, 2, 3]", '{"a": 1}', "[" * 100_000])
+def test_class_names_that_are_none_are_damage(tmp_path: Path, text: str) -> None:
+    write_nir(simple(), tmp_path / "n.nir", classes=("a", "b", "c"))
+    with h5py.File(tmp_path / "n.nir", "r+") as file:
+        del file["node/metadata/nmc_classes"]
+        file["node/metadata/nmc_classes"] = text
+    with pytest.raises(NmcError, match="metadata nmc_classes") as caught:
+        read(tmp_path / "n.nir")
+    assert caught.value.exit_code == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "exit_code"),
     [
         (("export", "p.nmc", "--format", "nir"), "NMC-X003", 2),
         (("export", "p.nmc", "--format", "hs-api", "--dt", "1"), "NMC-X004", 2),
         (("export", "net.nir", "--format", "nir", "--packets"), "NMC-X004", 2),
+        (("export", "p.nmc", "--format", "onnx", "--classes", "a,b"), "NMC-X004", 2),
         (("export", "net.nir", "--format", "nir", "--dt", "-1"), "NMC-I042", 2),
         (("export", "net.onnx", "--format", "nir", "--reset", "value", "--compare", "ge"), "NMC-I042", 2),
         (("compile", "net.nir", "--target", "cri", "--reset", "soft"), "NMC-I042", 2),

@@ -173,7 +173,9 @@ class Lowering:
         scales = np.broadcast_to(scale.data, shape).reshape(-1).astype(np.float64)
         col = self._counted(value)
         if col is not None:
-            self.readouts.append(Readout(name, "count", shape[1:], col - self.elements, value.const, scales, axis=frames))
+            self.readouts.append(
+                Readout(name, "count", shape[1:], col - self.elements, value.const, scales, axis=frames)
+            )
             return
         start, stop = self._arrival(value)
         made = self._population(name, "readout", node, value, window=(start, stop))

@@ -56,6 +56,7 @@ NETWORK_FORMAT = "nir"
 @click.option("--avoid-defect-rows", is_flag=True, help="Memory image: leave rows empty in which spikes get lost.")
 @click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="nir: as for `nmc compile`.")
 @click.option("--state-dict", type=click.Path(path_type=Path), help="nir: weights for PyTorch code.")
+@click.option("--classes", metavar="FILE|NAMES", help="nir: class names, one a line, or between commas.")
 @nir_options
 def command(
     out: Output,
@@ -68,6 +69,7 @@ def command(
     avoid_defect_rows: bool,
     input_shape: tuple[str, ...],
     state_dict: Path | None,
+    classes: str | None,
     **options: Any,
 ) -> None:
     """Write PROGRAM in a format that its target's vendor reads, or the spiking network MODEL as a NIR file.
@@ -81,11 +83,11 @@ def command(
     nir = take_nir(options)
     flags = {"packets": packets, "natural_order": natural_order, "avoid_defect_rows": avoid_defect_rows}
     given = {"akida_version": akida_version} | {flag: True for flag, set_ in flags.items() if set_}
-    network = {"input_shape": input_shape or None, "state_dict": state_dict, "discretization": nir}
+    network = {"input_shape": input_shape or None, "state_dict": state_dict, "discretization": nir, "classes": classes}
     other = given if name == NETWORK_FORMAT else network
     _refuse(name, [option for option, value in other.items() if value is not None])
     if name == NETWORK_FORMAT:
-        path, notes = write_network(program, output, parse_shapes(input_shape), state_dict, nir)
+        path, notes = write_network(program, output, parse_shapes(input_shape), state_dict, nir, classes)
         out.warn(notes)
         _show(out, {"format": name}, (path,))
         return

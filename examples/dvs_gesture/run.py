@@ -21,7 +21,6 @@ from nmc.compiler import compile_model
 from nmc.compiler.diagnostics import NmcError
 from nmc.compiler.frontends.torch.weights import load_weights
 from nmc.runtime import Session
-from nmc.runtime.aedat import AedatError
 from train import spike_counts
 
 NETWORKS = ("narrow", "dvs_gesture", "dvs_gesture_3x3")
@@ -46,7 +45,7 @@ def load_samples(options: argparse.Namespace) -> tuple[recordings.Frames, np.nda
         return synthetic.load(options.samples, seed=1)
     try:
         frames, gestures = recordings.load(options.data, options.split, options.samples)
-    except (recordings.DataError, AedatError) as error:
+    except NmcError as error:
         raise SystemExit(str(error)) from None
     print(f"{len(frames)} samples of the {options.split} recordings in {options.data}")
     return frames, gestures

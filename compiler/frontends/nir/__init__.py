@@ -50,9 +50,7 @@ def import_nir(
     return read_network(Path(path), input_shapes or {}, options or NirOptions())
 
 
-def write_nir(
-    graph: Graph, path: str | Path, dt: float = DEFAULT_DT, classes: Sequence[str] = ()
-) -> tuple[str, ...]:
+def write_nir(graph: Graph, path: str | Path, dt: float = DEFAULT_DT, classes: Sequence[str] = ()) -> tuple[str, ...]:
     """Write a spiking graph (stage `imported`) as a NIR file; sentences about what the file cannot say are returned.
 
     `dt` is the timestep in seconds that the file's time constants are made for, `classes` are names of the classes for
