@@ -11,10 +11,11 @@ import click
 
 from ...runtime.program.diagnostics import Exit, NmcError
 from ..common import Output, nmc_command, print_table
-from ..completion import devices, profiles, targets
+from ..completion import targets
 from ..nir import nir_options, take_nir
 from ..progress import Bar, context_of
 from ..states import parse_states, state_option
+from ..target_options import take_target_options, target_options
 from .compile import parse_shapes
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ Facts = dict[str, Any]
 @nmc_command("check")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", shell_complete=targets, help="Target machine (see `nmc targets`); a program knows its own.")
-@click.option("--device", shell_complete=devices, help="Device of the target whose limits count.")
 @click.option(
     "--input-shape",
     multiple=True,
@@ -37,21 +37,15 @@ Facts = dict[str, Any]
     help="Shape of an input that the file leaves open, or of PyTorch code.",
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
-@click.option("--profile", shell_complete=profiles, help="Build of the machine, e.g. sim or hw2024.")
-@click.option("--host-fallback", is_flag=True, help="akida: as if compiled so; list what the host would do, and why.")
-@click.option("--optimize", type=int, help="0, 1 or 2, as for `nmc compile`.")
+@target_options
 @state_option
 @nir_options
 def command(
     out: Output,
     model: Path,
     target: str | None,
-    device: str | None,
     input_shape: tuple[str, ...],
     state_dict: Path | None,
-    profile: str | None,
-    host_fallback: bool,
-    optimize: int | None,
     state: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -65,10 +59,14 @@ def command(
     from ..views.hybrid import segment_facts
 
     nir = take_nir(options)
+    asked = take_target_options(options)
+    device = asked.pop("device", None)
     program: Program | None = None
     if model.suffix == ".nmc":
-        if input_shape or state_dict or profile or host_fallback or optimize is not None or state or nir:
-            raise click.UsageError(f"{model} is a program: its profile, shapes, weights, options and segments are in it")
+        if input_shape or state_dict or state or nir or asked:
+            raise click.UsageError(
+                f"{model} is a program: its profile, shapes, weights, options and segments are in it"
+            )
         program, target = _program(model, target)
     elif target is None:
         raise click.UsageError("Missing option '--target'.")
@@ -78,7 +76,6 @@ def command(
     done: Compilation | None = None
     try:
         if program is None:
-            asked = {"profile": profile, "host_fallback": host_fallback or None, "optimize": optimize}
             with out.bar("compiling") as bar:
                 done, program = _compile(model, target, input_shape, state_dict, asked, nir, parse_states(state), bar)
         facts |= segment_facts(program)
@@ -133,8 +130,7 @@ def _compile(
 
     imported = import_model(model, parse_shapes(input_shape), state_dict, nir, states)
     samples = None if imported.graph.stepped else synthetic_samples(imported.graph)[0]
-    options = {name: value for name, value in asked.items() if value is not None}
-    done = compile_verbose(imported.graph, target, calibration=samples, context=context_of(bar), **options)
+    done = compile_verbose(imported.graph, target, calibration=samples, context=context_of(bar), **asked)
     return replace(done, warnings=(*imported.notes, *done.warnings)), done.program
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from ..common import Output, nmc_command
-from ..completion import devices, one_pass, passes, profiles, targets
+from ..completion import one_pass, passes, targets
 from ..limits import limit_options
 from ..nir import nir_options, take_nir
 from ..progress import context_of
 from ..states import parse_states, state_option
+from ..target_options import take_target_options, target_options
 from ..task import take_task, task_options
 
 
@@ -45,39 +46,7 @@ def parse_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 )
 @click.option("--state-dict", type=click.Path(path_type=Path), help="Weights for PyTorch code (.pt, .safetensors).")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Typical inputs (.npz, .npy, .safetensors).")
-@click.option("--profile", shell_complete=profiles, help="cri: build of the machine, e.g. sim or hw2024.")
-@click.option("--timesteps", type=int, help="cri: T; of a network of activations also their levels.")
-@click.option("--code", help="cri, networks of activations: unary (exact) or rate (integrate-and-fire neurons).")
-@click.option("--rate-reset", help="cri, --code rate: hard, or soft on profiles that have it.")
-@click.option("--refit", help="cri, unary code: auto (layers make up for the rounding before them) or off.")
-@click.option("--spread", help="cri, unary code: auto (layers that need more levels get more) or off.")
-@click.option("--ranges", help="How calibration gives ranges: minmax, percentile, mse or kl.")
-@click.option("--readout", help="cri: potential (exact integers) or count (spike counts).")
-@click.option(
-    "--device", shell_complete=devices, help="akida: device whose limits the program must keep, e.g. TwoNodesIPv2."
-)
-@click.option("--causal", help="akida: delay (layers that look ahead make outputs late) or strict (refuse them).")
-@click.option("--weight-bits", type=int, help="akida: 8 or 4. cri: 2 to 8, for spiking networks to 16.")
-@click.option("--input-bits", type=int, help="cri, spiking networks: bits of an input's codes, 1 to 8.")
-@click.option("--leak", help="cri, spiking networks: nearest (warn where a leak is not exact) or exact (refuse it).")
-@click.option("--activation-bits", type=int, help="akida: 8 or 4.")
-@click.option("--equalize", help="akida: auto (channels get ranges of their own where it helps), bits or off.")
-@click.option(
-    "--host-fallback", is_flag=True, default=None, help="akida: let the host do what the device cannot, in segments."
-)
-@click.option("--bias-correction", help="akida: auto (biases make up for mean errors), analytic or off.")
-@click.option("--rounding", help="akida: of weights: nearest, layer or network (learned on the samples).")
-@click.option("--weight-ranges", help="akida: full, or mse (4-bit weights are clipped where that helps).")
-@click.option("--range-search", help="akida: auto (ranges are searched in the integer network) or off.")
-@click.option(
-    "--size-budget", type=int, metavar="BYTES", help="akida: for all weights; layers get 4 bits until they fit."
-)
-@click.option(
-    "--optimize", type=int, help="0: plain rounding; 1: as usual; 2: all that helps accuracy, which takes time."
-)
-@click.option(
-    "--time-budget", type=float, metavar="SECONDS", help="When searches of --optimize 2 end; default: when done."
-)
+@target_options
 @state_option
 @nir_options
 @task_options
@@ -123,7 +92,7 @@ def command(
     samples = None if calibration is None else read_arrays(calibration)
     manager = Manager(verify_each, None, dump_ir, print_after, lambda text: click.echo(text, err=out.as_json))
     nir, task = take_nir(options), take_task(options)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = take_target_options(options)
     path = output or Path(f"{model_stem(model)}.nmc")
     with out.bar("compiling") as bar:
         result = compile_verbose(

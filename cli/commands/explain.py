@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common import Output, nmc_command, print_table
-from ..completion import codes_or_files, devices, profiles, targets
+from ..completion import codes_or_files, targets
 from ..nir import nir_options, take_nir
 from ..progress import context_of
 from ..states import parse_states, state_option
+from ..target_options import take_target_options, target_options
 from .compile import parse_shapes
 
 if TYPE_CHECKING:
@@ -29,11 +30,7 @@ _CODE = re.compile(r"(NMC-)?[A-Z]\d{3}", re.IGNORECASE)
 @click.option("--target", shell_complete=targets, help="MODEL: target machine (see `nmc targets`).")
 @click.option("--input-shape", multiple=True, metavar="[NAME=]N,C,…", help="MODEL: as for `nmc compile`.")
 @click.option("--state-dict", type=click.Path(path_type=Path), help="MODEL: weights for PyTorch code.")
-@click.option("--profile", shell_complete=profiles, help="MODEL, cri: build of the machine.")
-@click.option("--device", shell_complete=devices, help="MODEL, akida: device whose limits the program must keep.")
-@click.option("--causal", help="MODEL, akida: delay or strict, as for `nmc compile`.")
-@click.option("--host-fallback", is_flag=True, default=None, help="MODEL, akida: the host does what it cannot.")
-@click.option("--optimize", type=int, help="MODEL: 0, 1 or 2, as for `nmc compile`.")
+@target_options
 @state_option
 @nir_options
 def command(
@@ -53,14 +50,14 @@ def command(
     code. Exit codes for a MODEL are those of `nmc compile`.
     """
     nir = take_nir(options)
+    asked = take_target_options(options)
     if _CODE.fullmatch(what) and not Path(what).exists():
-        if target or input_shape or state_dict or state or nir or any(value is not None for value in options.values()):
+        if target or input_shape or state_dict or state or nir or asked:
             raise click.UsageError(f"{what} is a code: options go with a model")
         _explain_code(out, what)
     elif target is None:
         raise click.UsageError("Missing option '--target', which goes with a model.")
     else:
-        asked = {name: value for name, value in options.items() if value is not None}
         source = (parse_shapes(input_shape), state_dict, nir, parse_states(state))
         _explain_model(out, what, target, source, asked)
 
