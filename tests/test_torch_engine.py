@@ -22,6 +22,7 @@ from test_cri_golden import CASES as NETWORKS
 from test_cri_golden import golden as cri_golden
 from test_cri_golden import inputs_of, machine_of
 from test_cri_noise import FEEDS, noisy_program
+from test_cri_reference import unary_program
 from test_fast_cri import activity, machines
 
 from nmc.backends.cri.target import PROFILES
@@ -235,3 +236,18 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [*base, "--engine", "fast", "--device", "cpu"])
     assert done.exit_code == 2
     assert "--device" in done.output
+
+
+def test_evaluation_on_a_device(tmp_path: Path) -> None:
+    program = unary_program()
+    save(program, tmp_path / "p.nmc")
+    (entry,) = program.inputs
+    samples = np.random.default_rng(0).random((6, *entry.shape), np.float32)
+    np.savez(tmp_path / "x.npz", **{entry.name: samples}, labels=np.zeros(6, np.int64))
+    base = ["evaluate", f"{tmp_path}/p.nmc", "--data", f"{tmp_path}/x.npz", "--output", "h", "--json"]
+    shown = []
+    for more in ([], ["--device", "cpu"], ["--device", "cpu", "--part", "2"]):
+        done = CliRunner().invoke(main, [*base, *more])
+        assert done.exit_code == 0, done.output
+        shown.append(json.loads(done.stdout)["counters"])
+    assert shown[0] == shown[1] == shown[2]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..common import Output, nmc_command, progress_bar
+from ..engines import device_option, on_device
 from ..labelled import data_options, open_data, worker_options
 
 
@@ -21,6 +22,7 @@ from ..labelled import data_options, open_data, worker_options
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Also count labels in the top K.")
 @click.option("--confusion", is_flag=True, help="Show the program's confusion matrix.")
 @click.option("--confusion-plot", "plot", type=click.Path(path_type=Path), help="Draw it: .png, .svg or .pdf.")
+@device_option
 @worker_options
 @click.option(
     "--resume", type=click.Path(path_type=Path), help="Keep finished parts in this file or folder, and go on from them."
@@ -36,13 +38,14 @@ def command(
     top: int,
     confusion: bool,
     plot: Path | None,
+    device: str | None,
     workers: str | None,
     part: int | None,
     resume: Path | None,
     **samples: Any,
 ) -> None:
     """Measure how often PROGRAM decides as labelled, and as the float model."""
-    from ...runtime import load
+    from ...runtime import Session, load
     from ...runtime.datasets.samples import EventSamples
     from ...runtime.evaluate import evaluate, score_output
     from ...runtime.float_model import FloatModel
@@ -53,7 +56,7 @@ def command(
     from ..figures import check_figure
     from ..views.evaluation import draw_confusion, show, summary
 
-    loaded = load(program)
+    loaded, engine = load(program), on_device("auto", device)
     if plot is not None:
         check_figure(plot)
     score_output(loaded, output)  # a wrong --output is told before a large folder is looked through
@@ -62,9 +65,9 @@ def command(
     if workers is None and part is None and resume is None:
         floats = None if model is None else FloatModel(model)
         with progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
-            done = evaluate(loaded, data, output=output, model=floats, decay=decay, progress=progress)
+            done = evaluate(Session(loaded, engine), data, output=output, model=floats, decay=decay, progress=progress)
     else:
-        job = Job(program, data, model, Settings(output, decay))
+        job = Job(program, data, model, Settings(output, decay, engine=engine))
         with open_pool(workers) as pool, progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
             (found,) = evaluate_in_parts([job], pool, part=part, resume=resume, progress=progress)
         done, parts = found.evaluation, {"parts": found.parts, "resumed": found.resumed}

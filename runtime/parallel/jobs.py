@@ -30,11 +30,13 @@ class Settings:
     output  the output that has the class scores; needed where the program has several
     decay   of the smoothing over frames, at least 0 and below 1; None as in `evaluate`
     meters  makes what makes the meter of a part, None for a program without one; a function of a module
+    engine  that runs the program
     """
 
     output: str | None = None
     decay: float | None = None
     meters: Meters | None = None
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _evaluator(settings: Settings, program: SharedFile, model: SharedFile | None
     wanted = (settings, program, model)
     if _LAST.evaluator is None or _LAST.of != wanted:
         with program.local() as path:
-            session = Session(load(path))
+            session = Session(load(path), settings.engine)
         floats = None
         if model is not None:
             with model.local() as path:
