@@ -79,6 +79,7 @@ def transform(
     graph = imported.graph.copy()
     context = Context(samples=None if calibration is None else check_samples(graph, calibration))
     context.warnings += imported.notes
+    context.integer_weights = graph.integer_weights
     records = (manager or Manager()).run(graph, parse_pipeline(passes), context)
     return Transformed(graph, tuple(records), context)
 
@@ -140,6 +141,7 @@ def compile_verbose(
         pipeline = parse_pipeline(passes, backend.passes)
     graph = imported.copy()
     context.warnings += source.notes
+    context.integer_weights = graph.integer_weights
     task = take_task(task, source, context.warnings)
     if calibration is not None:
         context.samples = check_samples(graph, calibration)

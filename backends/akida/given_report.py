@@ -15,6 +15,8 @@ from .given import filters_of
 from .scales import passes_on
 from .weights import GAIN, Quantized
 
+UNHELD = "the file has no integers of the machine's bits around zero or a layer's inputs have steps of their own"
+
 
 def weight_facts(layer: FloatLayer, found: Quantized, step: Array) -> dict[str, Any]:
     """How many of a layer's filters kept the model's integers, and by how much their gains are off at most."""
@@ -47,6 +49,18 @@ def tell(
         layer.proof.update(_scale_facts(net, source, steps[layer.name], names))
     free = sum(id(scale) not in held for scale in given.values())
     return _summary([layer.proof for layer in layers], names, free), bool(names)
+
+
+def tell_weights(layers: Sequence[Layer]) -> str:
+    """A sentence for the user about a model in which only weights are integers."""
+    weights = {layer.name: layer.proof for layer in layers if "kept_filters" in layer.proof}
+    anew = [f"%{name}" for name, proof in weights.items() if proof["kept_filters"] < proof["filters"]]
+    gain = max((proof["gain_error"] for proof in weights.values()), default=0.0)
+    said = f"weights of the model: {len(weights) - len(anew)} of {len(weights)} layers keep its integers"
+    said += f", gains are off by up to {100 * gain:.2g} %" if gain else ""
+    if anew:
+        said += f"; rounded anew, where {UNHELD}: {', '.join(anew)}"
+    return said
 
 
 def _is_raw(net: FloatNet, layer: FloatLayer) -> bool:

@@ -19,7 +19,7 @@ from .embedding import NAME as WINDOWS
 from .floats import FloatInput, FloatNet
 from .given import input_code as given_code
 from .given import take_scales, with_ranges
-from .given_report import tell
+from .given_report import tell, tell_weights
 from .methods import REPORT, Methods
 from .mixed import narrow
 from .quantize import LayerReport, Quantizer
@@ -48,7 +48,7 @@ def lower(
     methods = methods.allowed(context)
     net = build(graph, {d.where: d.why for d in context.declined if d.pass_name == WINDOWS}, context.scales)
     set_widths(net, weight_bits, activation_bits)
-    if context.scales:
+    if context.quantized:
         take_scales(net, weight_bits)
     assert context.samples is not None
     samples, total = enough(net, context.samples)
@@ -70,11 +70,11 @@ def lower(
     codes = {e.layer: _input_code(e, run, context.scales.get(e.name)) for e in net.inputs}
     quantizer = _quantized(run, found, codes, methods, budget or Budget(), progress)
     _tell_searches(quantizer, context)
-    if context.scales:
+    if context.quantized:
         values = {value.name for value in (*graph.inputs, *(node.result for node in graph.nodes))}
         known = {name: scale for name, scale in context.scales.items() if name in values}
         said, calibrated = tell(net, quantizer.layers, quantizer.scales, known, bool(context.made_up))
-        context.warnings += said
+        context.warnings += said if context.scales else [tell_weights(quantizer.layers)]
         if calibrated and context.made_up:
             context.warnings.append(context.made_up)
     context.reports.setdefault(REPORT, []).extend(quantizer.reports)

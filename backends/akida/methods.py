@@ -35,13 +35,14 @@ class Methods:
     def allowed(self, context: Context) -> Methods:
         """What the samples and a model's own integers allow; the rest is declined."""
         found = self
-        if context.scales:
-            given = "the model brings scales of its own"
+        if context.quantized:
+            given = "the model brings scales of its own" if context.scales else "the model brings integer weights"
             if self.rounding != "nearest":
                 context.decline(REPORT, "weights", f"{given}: its integers are kept as they are")
-            if self.search:
+            if self.search and context.scales:
                 context.decline(REPORT, "ranges", f"{given}: its ranges are kept as they are")
             if self.size_budget is not None:
                 context.decline(REPORT, "size_budget", f"{given}: its weights keep their bits")
-            found = replace(self, rounding="nearest", clip=False, search=False, equalize="off", size_budget=None)
+            search = self.search and not context.scales
+            found = replace(self, rounding="nearest", clip=False, search=search, equalize="off", size_budget=None)
         return replace(found, correct="off") if context.made_up else found

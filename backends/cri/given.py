@@ -8,6 +8,9 @@ units of the layer's input train, and u the step of the activation behind it,
 
 so that the levels are off by |r · S / u − 1|. The smallest k is taken that makes this at most CLOSE, or the one that
 makes it least among those that fit a synapse.
+
+Of a model in which only weights are quantized, samples give the ranges, one for a whole activation, so that all weights
+of a filter have one input unit. The layer is found behind biases that are added and numbers of channels that multiply.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 
 from ...compiler.analysis.grid import weight_units
 from ...compiler.ir import Graph, Value
-from ...compiler.ir.ops import Clip, Concat, MaxPool, Mul, Relu
+from ...compiler.ir.ops import Add, Clip, Concat, MaxPool, Mul, Relu
 from ...compiler.ir.ops.base import Array
 from ...compiler.ir.ops.linear import output_first
 from ...compiler.passes.base import Context, GivenScale
@@ -32,6 +35,8 @@ CLOSE = 2.0**-9
 FAR = 2.0**-6
 FACTORS = 64
 INPUT_WEIGHT = INT16 >> 7  # an input's weights are sent as bit planes of 8 bits
+
+UNHELD = "the file has no integers of 8 bits around zero or several layers add up in one neuron"
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,31 @@ class Kept:
     gain_error: float
 
 
+def _linear_part(value: Value) -> tuple[Value, Array]:
+    """What constants are added to and numbers of channels multiply, and the product of those, to be broadcast."""
+    factor = np.ones(channel_shape(value))
+    while (node := value.producer) is not None and isinstance(node.op, Add | Mul):
+        rest = [v for v in node.operands if v is not None and not v.is_constant]
+        if len(rest) != 1 or rest[0].type.shape != value.type.shape:
+            break
+        if isinstance(node.op, Mul):
+            (number,) = (v.data for v in node.operands if v is not None and v.is_constant)
+            if np.broadcast_shapes(number.shape, factor.shape) != factor.shape:
+                break
+            factor = factor * number
+        value = rest[0]
+    return value, factor
+
+
 def kept_scale(integers: Integerizer, value: Value, unit: Array | None) -> Kept | None:
     """Units that keep the integers of the layer that makes a value, for an activation of that step (None: an output,
     whose unit is free). None if no single layer makes it, or none of its filters has integers."""
-    node = value.producer
+    linear, times = _linear_part(value)
+    node = linear.producer
     if node is None or not isinstance(node.op, WEIGHTED) or integers.travels(value):
         return None
     first = output_first(node.op, integers.real_weight(node))
-    rows = first.reshape(len(first), -1).T
+    rows = first.reshape(len(first), -1).T * times.reshape(-1)
     found = weight_units(rows)
     own = ~np.isnan(found)
     if not own.any():
@@ -128,10 +150,25 @@ def _factors(steps: Array, most: Array) -> tuple[Array, Array]:
 def tell(context: Context, records: list[LayerScales], levels: int, graph: Graph) -> None:
     """Say what became of the scales of a quantized model, and which values it has none for."""
     fed = [value.name for value in graph.inputs if value.name not in context.scales]
+    if not context.scales:
+        context.warnings.append(_tell_weights(records))
+        return
     names = fed + [record.name for record in records if record.range == "samples"]
     context.warnings += _summary(records, levels, names)
     if names and context.made_up:
         context.warnings.append(context.made_up)
+
+
+def _tell_weights(records: list[LayerScales]) -> str:
+    """A sentence for the user about a model in which only weights are integers."""
+    weights = [record for record in records if record.filters]
+    anew = [f"%{record.name}" for record in weights if record.kept < record.filters]
+    gain = max((record.gain_error for record in weights), default=0.0)
+    said = f"weights of the model: {len(weights) - len(anew)} of {len(weights)} layers keep its integers"
+    said += f", levels are off by up to {100 * gain:.2g} %" if gain else ""
+    if anew:
+        said += f"; rounded anew, where {UNHELD}: {', '.join(anew)}"
+    return said
 
 
 def _summary(records: list[LayerScales], levels: int, names: list[str]) -> list[str]:

@@ -91,8 +91,11 @@ class QuantizeCri(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         made = _Builder(self, graph, context)
         made.build()
-        if "auto" in (self.refit, self.spread) and not context.scales:
-            made = self._searched(graph, context, made)
+        if "auto" in (self.refit, self.spread):
+            if context.quantized:
+                context.decline(self.name, "weights", "the model brings its own: its integers are kept as they are")
+            else:
+                made = self._searched(graph, context, made)
         target = made.target
         graph.adopt(target)
         return len(target.nodes)
@@ -122,9 +125,10 @@ class _Builder:
         self.samples = context.samples
         self.records: list[LayerScales] = []
         activations = [n.result for n in source.nodes if isinstance(n.op, Relu | Clip)]
-        self.ranges = activation_ranges(
-            source, self.samples, _axes(activations), options.ranges, options.levels, options.percent
-        )
+        axes = _axes(activations)
+        # The next layer's integers need one step for all that it reads.
+        each = dict.fromkeys(axes) if context.integer_weights else axes
+        self.ranges = activation_ranges(source, self.samples, each, options.ranges, options.levels, options.percent)
         ends = [v for v in (*source.inputs, *source.outputs.values()) if not v.is_constant]
         self.extents = extents(source, self.samples, _axes(ends))
         self.levels = {value.name: options.levels for value in activations}
@@ -146,7 +150,7 @@ class _Builder:
         for name, value in self.source.outputs.items():
             self.refusals.guard(value, self._output, name, value)
         self.refusals.raise_if_any()
-        if self.context.scales:
+        if self.context.quantized:
             self.context.reports.setdefault(self.options.name, []).extend(self.records)
             tell(self.context, self.records, self.options.levels, self.source)
 
@@ -177,14 +181,14 @@ class _Builder:
         value = node.result
         given = activation_range(value, self.context.scales)
         size = value.type.shape[channel_axis(value)]
-        reach = self.ranges[value.name] if given is None else np.broadcast_to(given, (size,))
+        reach = np.broadcast_to(self.ranges[value.name] if given is None else given, (size,))
         if self.tuner is not None:
             reach = self.tuner.activation(node, reach)
         levels = self.levels[value.name]
         unit = (reach / levels).reshape(channel_shape(value))
         kept = self._kept(node.x, unit)
         accumulator, scale, r = self._accumulate(node.x, unit, kept)
-        if self.context.scales:
+        if self.context.quantized:
             self._record(node.x, value.name, "samples" if given is None else "model", kept)
         origin = tuple(dict.fromkeys((*node.x.origin, *value.origin)))
         count = self._unary(accumulator, r, value.name, origin, levels)
@@ -192,7 +196,7 @@ class _Builder:
         self.integers.trains[id(value)] = count, r * scale if kept is None else np.where(kept.own, unit, r * scale)
 
     def _kept(self, value: Value, unit: Array | None) -> Kept | None:
-        return kept_scale(self.integers, value, unit) if self.context.scales else None
+        return kept_scale(self.integers, value, unit) if self.context.quantized else None
 
     def _record(self, value: Value, name: str, given: str, kept: Kept | None) -> None:
         used = value.type.shape[channel_axis(value)] if has_weighted_term(value) else 0
@@ -260,7 +264,7 @@ class _Builder:
         elif self.options.readout == "potential":
             kept = self._kept(value, None)
             integer, scale, _ = self._accumulate(value, None, kept)
-            if self.context.scales:
+            if self.context.quantized:
                 self._record(value, name, "", kept)
         else:
             integer, scale = self._counted(name, value)
@@ -271,7 +275,7 @@ class _Builder:
     def _counted(self, name: str, value: Value) -> tuple[Value, Scale]:
         """An output as levels over its calibrated range, shifted by whole levels so that none is below 0."""
         low, high = self._extent(value)
-        if self.context.scales:
+        if self.context.quantized:
             self._record(value, name, "model" if value.name in self.context.scales else "samples", None)
         step = float(arith.round_mantissa((high - low) / self.options.levels, 24)) or 1.0
         shift = int(np.ceil(arith.round_mantissa(-low / step, MANTISSA)))

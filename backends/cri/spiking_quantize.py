@@ -88,6 +88,8 @@ class QuantizeSpiking(Pass):
         except ValueError as error:
             raise usage("NMC-T002", f"timesteps={self.timesteps}: {error}") from None
         made = _Builder(self, graph, context).build()
+        if context.integer_weights:
+            context.warnings.append("weights of the model: spiking neurons get integers of their own, not the file's")
         graph.adopt(made)
         return len(made.nodes)
 

@@ -27,13 +27,16 @@ class Extent:
     high: Array
 
 
-def by_channel(array: Array, channel: int) -> Array:
-    """The array as (C, everything else), with statistics' precision."""
+def by_channel(array: Array, channel: int | None) -> Array:
+    """The array as (C, everything else), with statistics' precision; without a channel axis C is 1."""
+    if channel is None:
+        return arith.round_mantissa(array.reshape(1, -1), MANTISSA)
     return arith.round_mantissa(np.moveaxis(array, channel, 0).reshape(array.shape[channel], -1), MANTISSA)
 
 
-def extents(graph: Graph, samples: Mapping[str, Array], channels: Mapping[str, int]) -> dict[str, Extent]:
-    """Extents of the values named in `channels` (name → position of the channel axis) over all samples."""
+def extents(graph: Graph, samples: Mapping[str, Array], channels: Mapping[str, int | None]) -> dict[str, Extent]:
+    """Extents of the values named in `channels` (name → position of the channel axis, None: of the whole) over all
+    samples."""
     found: dict[str, Extent] = {}
 
     def visit(name: str, array: Array) -> None:
@@ -50,7 +53,7 @@ def extents(graph: Graph, samples: Mapping[str, Array], channels: Mapping[str, i
 
 
 def histograms(
-    graph: Graph, samples: Mapping[str, Array], channels: Mapping[str, int], highs: Mapping[str, Array]
+    graph: Graph, samples: Mapping[str, Array], channels: Mapping[str, int | None], highs: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Counts of the positive values in BINS equal bins over (0, high], per channel: shape (C, BINS)."""
     counts = {name: np.zeros((len(highs[name]), BINS), np.int64) for name in channels}
@@ -98,7 +101,7 @@ def fraction(counts: Array, method: str, levels: int, percent: float) -> Array:
 def activation_ranges(
     graph: Graph,
     samples: Mapping[str, Array],
-    channels: Mapping[str, int],
+    channels: Mapping[str, int | None],
     method: str,
     levels: int,
     percent: float = 99.9,

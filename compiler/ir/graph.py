@@ -86,6 +86,8 @@ class Graph:
     `timing` says, once time is causal, at which frames of a stream the elements of inputs and outputs appear.
     `feedback` closes loops over time in a frame graph: each key, a value like an input, holds at every step what the
     value beside it was in the step before (zeros before the first).
+    `integer_weights` says that its weights are, in part at least, integers of the model's file times a scale, while
+    nothing rounds its activations.
 
     Equality is equality of the text form, i.e. of structure, names, attributes and constants' digests.
     """
@@ -98,6 +100,7 @@ class Graph:
         self.outputs: dict[str, Value] = {}
         self.timing: dict[str, Timing] = {}
         self.feedback: dict[Value, Value] = {}
+        self.integer_weights = False
         self._names: set[str] = set()
 
     # --- names and leaves ---
@@ -263,7 +266,7 @@ class Graph:
             other._register(made)
             other.nodes.append(made)
         other.outputs = {name: twin[id(value)] for name, value in self.outputs.items()}
-        other.timing = dict(self.timing)
+        other.timing, other.integer_weights = dict(self.timing), self.integer_weights
         other.feedback = {s: twin[id(v)] for s, v in zip(states, self.feedback.values(), strict=True)}
         return other
 

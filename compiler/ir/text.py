@@ -11,6 +11,8 @@ A value of the step before stands as `state %h: f32[1,8]NC`, and `next %h = %y` 
 
 An output of a stream says at which frames its elements appear: `output "y" = %y at {offset=2, length=8, axis=2}`.
 
+`integer_weights` behind the stage says that the model's file has integers for weights alone.
+
 A constant of at most 16 elements stands in full, a larger one as the digest of its bytes. Attributes at their defaults
 are left out, types of results may be; where they stand they are checked.
 """
@@ -35,7 +37,7 @@ from .types import DTYPES, TensorType
 INLINE_ELEMENTS = 16
 _PLAIN = re.compile(r"[\w.]+")
 _NAME = r'(?:[\w.]+|"(?:[^"\\]|\\.)*")'
-_GRAPH = re.compile(rf"graph ({_NAME}) stage (\S+)$")
+_GRAPH = re.compile(rf"graph ({_NAME}) stage (\S+)( integer_weights)?$")
 _INPUT = re.compile(rf"input %({_NAME}): (\S+?)(?: at \{{(.*)\}})?$")
 _STATE = re.compile(rf"state %({_NAME}): (\S+)$")
 _NEXT = re.compile(rf"next %({_NAME}) = ([%@])({_NAME})$")
@@ -99,7 +101,8 @@ def _timing(graph: Graph, name: str) -> str:
 
 def print_graph(graph: Graph) -> str:
     """The text form; two graphs are equal when their texts are."""
-    lines = [f"graph {json.dumps(graph.name)} stage {graph.stage}"]
+    given = " integer_weights" if graph.integer_weights else ""
+    lines = [f"graph {json.dumps(graph.name)} stage {graph.stage}{given}"]
     lines += [f"input {_reference(v)}: {v.type}{_timing(graph, v.name)}" for v in graph.inputs]
     lines += [f"state {_reference(v)}: {v.type}" for v in graph.feedback]
     lines += [_constant_line(value) for value in graph.constants()]
@@ -156,6 +159,7 @@ class _Parser:
     def line(self, line: str) -> None:
         if match := _GRAPH.fullmatch(line):
             self.graph.name, self.graph.stage = _unquote(match[1]), match[2]
+            self.graph.integer_weights = match[3] is not None
         elif match := _INPUT.fullmatch(line):
             name = _unquote(match[1])
             self.define("%", name, self.graph.add_input(name, _parse_type(match[2])))

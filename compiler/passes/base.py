@@ -60,6 +60,7 @@ class Context:
     reports   what passes measured: records by pass name
     done      what each pass did so far: the manager's records
     scales    scales of a quantized model by value name (take-scales)
+    integer_weights  are its weights integers of the model's file, while nothing says what activations are rounded to?
     made_up   the sentence to give where samples decide a range: set if they are noise and the model has scales
     progress  called with (steps done, steps in all) by what takes long
     stage     called with the name of what is done from now on
@@ -71,6 +72,7 @@ class Context:
     reports: dict[str, list[Any]] = field(default_factory=dict)
     done: list[PassRecord] = field(default_factory=list)
     scales: dict[str, GivenScale] = field(default_factory=dict)
+    integer_weights: bool = False
     made_up: str = ""
     progress: Callable[[int, int], object] = lambda done, total: None
     stage: Callable[[str], object] = lambda what: None
@@ -79,6 +81,11 @@ class Context:
         entry = Declined(pass_name, where, why)
         if entry not in self.declined:
             self.declined.append(entry)
+
+    @property
+    def quantized(self) -> bool:
+        """Does the model bring scales or integers of its own?"""
+        return bool(self.scales) or self.integer_weights
 
     def renamed(self, old: str, new: str) -> None:
         """A value has another name from now on."""

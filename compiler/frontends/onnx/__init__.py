@@ -41,6 +41,7 @@ def import_with_notes(
     states: Mapping[str, str] | None = None,
 ) -> Imported:
     """The same, with sentences for the user about what was converted."""
+    from ...ir.ops import FakeQuantize
     from ...ir.stages import verify
     from .class_names import class_names
     from .importer import Importer
@@ -50,6 +51,8 @@ def import_with_notes(
     model = read_model(Path(path))
     importer = Importer(model, Path(path), input_shapes or {})
     graph, notes = take_states(importer.run(), states or {})
+    quantizers = any(isinstance(node.op, FakeQuantize) for node in graph.nodes)
+    graph.integer_weights = importer.model.integer_weights and not quantizers
     verify(graph)
     options = {"states": dict(states)} if states else {}
     return Imported(graph, (*importer.model.notes, *notes), options, class_names(model))

@@ -40,6 +40,7 @@ class Model:
     batches  lengths > 1 of axis 0 that the file states and the caller's input_shapes replaced by 1
     open_batch  does the file leave axis 0 of an input open?
     notes    sentences for the user about what was converted
+    integer_weights  does the file hold arrays (not single axes) as integers with a scale?
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class Model:
     batches: frozenset[int] = frozenset()
     open_batch: bool = False
     notes: list[str] = field(default_factory=list)
+    integer_weights: bool = False
 
     @property
     def several(self) -> bool:

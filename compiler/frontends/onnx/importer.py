@@ -187,7 +187,9 @@ class Importer:
             return CONTROL[call.op](call, scope, self.control)
         values = [operand for operand in call.operands if operand is not None]
         if call.op in BOUNDS and values and all(isinstance(operand, np.ndarray) for operand in values):
-            return self.folder.fold(call)
+            found = self.folder.fold(call)
+            self.model.integer_weights |= call.op == "DequantizeLinear" and found[0].ndim > 1
+            return found
         if handler is None:
             if call.op in BOUNDS and not any(map(_is_computed, values)):
                 raise DependsOnRefused

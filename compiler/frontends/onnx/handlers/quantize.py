@@ -93,5 +93,6 @@ def dequantized(call: Call, array: Array, codes: Codes) -> Array:
     fits = not codes.scale.ndim or (codes.axis < array.ndim and len(codes.scale) == array.shape[codes.axis])
     call.require(fits, "NMC-I012", f"{codes.scale.size} scales for codes of shape {list(array.shape)}")
     scale, zero = (p.reshape(shape) if p.ndim else p for p in (codes.scale, codes.zero_point))
+    call.model.integer_weights |= array.ndim > 1
     made = (array.astype(np.int32) - zero).astype(np.float32) * scale
     return made.astype(np.float32)
