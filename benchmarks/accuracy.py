@@ -118,7 +118,7 @@ def main() -> int:
         STORED.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         given.write.write_text(page(stored), encoding="utf-8")
     print(f"failed: {', '.join(failed)}" if failed else "every cell has been measured")
-    return int(bool(failed)) or show_bounds(results)
+    return int(bool(failed)) or (0 if given.only else show_bounds(results))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from .networks import NETWORKS, Network
 STEPS = (3, 7, 15, 31)
 LEVELS = (0, 1, 2)
 METHODS = ("MinMax", "Entropy", "Percentile")
-RATE_SAMPLES = 512  # a table of neurons that fire at rates takes up to 0.1 s for a clip
+RATE_CLIPS = 512  # a table of neurons that fire at rates takes up to 0.1 s for a clip
 
 
 @dataclass(frozen=True)
 class Format:
     """A format of numbers. `target` is akida, cri, "onnxruntime" or "" (floats); `options` are those of the target.
 
-    `spiking`: for networks of spiking neurons; the others are for networks of activations, `""` for both. `most`: how
-    many test samples it is measured on, the first ones; None for all.
+    `spiking`: for networks of spiking neurons; the others are for networks of activations, `""` for both. `most_clips`:
+    how many test clips it is measured on, the first ones; None for all.
     """
 
     name: str
@@ -27,7 +27,11 @@ class Format:
     target: str
     options: dict[str, Any] = field(default_factory=dict)
     spiking: bool = False
-    most: int | None = None
+    most_clips: int | None = None
+
+    def most(self, network: Network) -> int | None:
+        """How many test samples of a network it is measured on; None for all."""
+        return self.most_clips if network.smoothed else None
 
     def why_not(self, network: Network) -> str:
         """Why it does not apply to a network, "" where it does."""
@@ -40,7 +44,9 @@ def _rates(reset: str) -> Iterator[Format]:
     soft = {"profile": "hw_l6"} if reset == "soft" else {}  # a build whose neurons can subtract their threshold
     for t in STEPS:
         options = {"code": "rate", "rate_reset": reset, "timesteps": t, **soft}
-        yield Format(f"rate-{reset}-{t}", f"CRI, rate code, {reset} reset, T = {t}", "cri", options, most=RATE_SAMPLES)
+        yield Format(
+            f"rate-{reset}-{t}", f"CRI, rate code, {reset} reset, T = {t}", "cri", options, most_clips=RATE_CLIPS
+        )
 
 
 FORMATS = (

@@ -58,7 +58,7 @@ def found_of(cell: Cell, limit: int | None, folder: Path) -> Found:
     """
     network, row = network_of(cell.network), format_of(cell.format)
     data, digest = _data(network)
-    limit = min((most for most in (limit, row.most) if most is not None), default=None)
+    limit = min((most for most in (limit, row.most(network)) if most is not None), default=None)
     if limit is not None:
         data = replace(data, test=data.test[:limit], labels=data.labels[:limit])
     whose = version("onnxruntime") if row.target in ("onnxruntime", "") else _sources()
