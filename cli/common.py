@@ -13,8 +13,7 @@ from typing import Any
 import click
 
 from ..runtime.program.diagnostics import Diagnostic, Exit, NmcError
-from .progress import Bar
-from .progress import progress_bar as progress_bar
+from .progress import Bar, progress_bar
 from .tables import print_table as print_table
 
 

@@ -16,7 +16,7 @@ EDGES, GAP = 2, 3
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table; columns whose cells are all numbers are right-aligned. Where a terminal is too narrow for all columns,
-    the last ones are left out, and a line says which. A file gets all of them."""
+    the last ones are left out, and a line says which. A file gets all of them, and no word in it is cut."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -31,11 +31,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         numeric = bool(body) and all(_is_number(cell) for cell in cells if cell)
         longest = max(map(len, (column, *cells)))
         whole = numeric or longest <= SHORT
-        needed += GAP + (longest if whole else SHORT)
+        words = [SHORT, *(len(word) for cell in (column, *cells) for word in cell.split())]
+        least = longest if whole else SHORT if console.is_terminal else max(words)
+        needed += GAP + least
         if shown and limit is not None and needed > limit:
             break
         justify = "right" if numeric else "left"
-        made.add_column(column, justify=justify, overflow="fold", no_wrap=whole, min_width=longest if whole else SHORT)
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=whole, min_width=least)
         shown += 1
     for row in body:
         made.add_row(*map(Text, row[:shown]))

@@ -398,5 +398,5 @@ def test_recordings_of_40_bits_play_live(tmp_path: Path) -> None:
     events = recording(1, SMALL)
     clip = open_clip(write_bin(tmp_path / "a.bin", events), view_of(PROGRAM), sensor=Sensor(34, 34, 25_000))
     count = int((events.t.max() - events.t.min()) // 25_000) + 1
-    wanted = event_frames(events, Binning(window=25_000, on=0), SMALL, count, (H, W)).transpose(0, 3, 1, 2)
+    wanted = event_frames(events, Binning(window=25_000), SMALL, count, (H, W)).transpose(0, 3, 1, 2)
     assert clip.count == count and np.array_equal(np.stack(list(clip.frames)), wanted)

@@ -171,7 +171,7 @@ def printed(console: Console, shown: Any) -> str:
 def test_events_are_green_and_red() -> None:
     frame = np.zeros((2, 6, 8), np.float32)
     frame[0, 1, 2] = frame[1, 3, 4] = 1
-    for view, first, second in ((EVENTS, (0, 255, 0), (255, 0, 0)), (replace(EVENTS, on=1), (255, 0, 0), (0, 255, 0))):
+    for view, first, second in ((EVENTS, (255, 0, 0), (0, 255, 0)), (replace(EVENTS, on=0), (0, 255, 0), (255, 0, 0))):
         colours = view.paint(frame, 0, 1)
         assert tuple(colours[1, 2]) == first and tuple(colours[3, 4]) == second
         assert np.count_nonzero(colours) == 2

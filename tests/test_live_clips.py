@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,11 +60,13 @@ def test_events_fall_into_windows(tmp_path: Path) -> None:
     frames = np.stack(list(clip.frames))
     assert clip.count == 4 and frames.shape == (4, 2, 6, 8) and frames.sum() == 4
     assert [tuple(map(int, where)) for where in np.argwhere(frames)] == [
-        (0, 0, 0, 0),
-        (0, 1, 5, 7),
-        (1, 0, 1, 1),
-        (3, 0, 5, 1),
+        (0, 0, 5, 7),
+        (0, 1, 0, 0),
+        (1, 1, 1, 1),
+        (3, 1, 5, 1),
     ]
+    turned = open_clip(path, replace(EVENTS, on=0), sensor=Sensor(16, 12, 10))
+    assert np.array_equal(np.stack(list(turned.frames)), frames[:, ::-1])
     assert codes(lambda: open_clip(path, EVENTS, sensor=Sensor(15, 12, 10))) == ["NMC-R005"]
     assert codes(lambda: open_clip(path, GREY)) == ["NMC-R005"]
     path.write_bytes(path.read_bytes()[:-3])

@@ -351,6 +351,7 @@ def pool() -> Iterator[Any]:
 def test_processes_give_the_same_digits(program: Path, pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(program, labelled(), DIGITS)
     wanted = run(job, part=5)
+    pool.client.wait_for_workers(4, timeout=60)  # another test may have killed one
     assert len(pool.client.nthreads()) == 4
     check_same(run(job, pool=pool, part=5).evaluation, wanted.evaluation)
     address = pool.client.scheduler.address.replace("tcp://", "dask://")
@@ -395,6 +396,19 @@ def test_errors_of_processes_are_told(program: Path, pool: Any, monkeypatch: pyt
     check_code(caught, "R071")
 
 
+@dask
+def test_processes_that_do_not_start_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    def full(**options: Any) -> None:
+        raise RuntimeError("Cluster failed to start: [Errno 11] Resource temporarily unavailable")
+
+    monkeypatch.setattr(distributed, "LocalCluster", full)
+    with pytest.raises(NmcError) as caught, open_pool(7):
+        raise AssertionError("there are no processes")
+    check_code(caught, "R071", "7 processes cannot be started")
+
+
 @pytest.mark.slow
 def test_a_killed_client_loses_running_parts_only(program: Path, tmp_path: Path) -> None:
     data = labelled(300)
@@ -402,14 +416,17 @@ def test_a_killed_client_loses_running_parts_only(program: Path, tmp_path: Path)
     base = ["evaluate", str(program), "--data", str(tmp_path / "d.npz"), "--part", "1", "--json"]
     kept = [*base, "--resume", str(tmp_path / "parts")]
     command = [sys.executable, "-m", "nmc.cli.main", *kept, "--workers", "2"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+    with (
+        (tmp_path / "said").open("wb") as said,
+        subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | {"NMC_TRACEBACK": "1"}) as client,
+    ):
         deadline = time.monotonic() + 240  # of a machine that has much else to do
         while client.poll() is None and time.monotonic() < deadline:
             if (tmp_path / "parts").exists() and (tmp_path / "parts").read_bytes().count(b"\n") >= 5:
                 break
             time.sleep(0.01)
         client.kill()
-    assert client.returncode == -signal.SIGKILL
+    assert client.returncode == -signal.SIGKILL, (tmp_path / "said").read_text()
     done = nmc(*kept[1:])
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)

@@ -47,6 +47,13 @@ def test_columns_that_do_not_fit_are_named(
         assert "1,234,567,890" in text and "69,120" in text  # numbers are never folded
 
 
+def test_a_file_gets_words_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "/a/folder/with/a/long/name" * 4
+    tables.print_table("", ["part", word, "/other" + word], [["node_relu.release", "1", "a remark in words"]])
+    shown = capsys.readouterr().out
+    assert "node_relu.release" in shown and f" {word} " in shown
+
+
 def test_a_file_gets_all_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(lines(monkeypatch, capsys, None))
     assert "left out" not in text and "blocks.0.0.0.conv.temporal" in text

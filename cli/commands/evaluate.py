@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..common import Output, nmc_command, progress_bar
+from ..common import Output, nmc_command
 from ..engines import device_option, on_device
 from ..labelled import data_options, open_data, worker_options
 
@@ -64,11 +64,11 @@ def command(
     parts: dict[str, int] = {}
     if workers is None and part is None and resume is None:
         floats = None if model is None else FloatModel(model)
-        with progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
+        with out.bar("evaluating") as progress:
             done = evaluate(Session(loaded, engine), data, output=output, model=floats, decay=decay, progress=progress)
     else:
         job = Job(program, data, model, Settings(output, decay, engine=engine))
-        with open_pool(workers) as pool, progress_bar(not (out.quiet or out.as_json), "evaluating") as progress:
+        with open_pool(workers) as pool, out.bar("evaluating") as progress:
             (found,) = evaluate_in_parts([job], pool, part=part, resume=resume, progress=progress)
         done, parts = found.evaluation, {"parts": found.parts, "resumed": found.resumed}
     facts = {

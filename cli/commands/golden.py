@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...runtime.program.diagnostics import Exit, NmcError
-from ..common import Output, nmc_command, progress_bar
+from ..common import Output, nmc_command
 
 if TYPE_CHECKING:
     from ...runtime.golden.compare import Comparison
@@ -84,7 +84,7 @@ def _checked(out: Output, cases: Path, jobs: int) -> list[Checked]:
     from ..golden import run_cases
 
     paths = find_cases(cases)
-    with progress_bar(not (out.quiet or out.as_json), "running cases") as progress:
+    with out.bar("running cases") as progress:
         return [_against_recorded(ran) for ran in run_cases(paths, jobs, progress)]
 
 

@@ -63,8 +63,8 @@ INTERRUPTED = 130
 @click.option("--sensor", metavar="WxH", callback=parse_sensor, help="Pixels of the event camera; default 128x128.")
 @click.option(
     "--polarity",
-    type=click.Choice(["on-off", "off-on"]),
-    default="on-off",
+    type=click.Choice(["off-on", "on-off"]),
+    default="off-on",
     show_default=True,
     help="Order of the channels of events.",
 )
@@ -114,7 +114,7 @@ def command(
     loaded = load(program)
     scores = score_output(loaded, output)
     names = class_names(classes, loaded, scores.classes)
-    view = view_of(loaded, 0 if polarity == "on-off" else 1)
+    view = view_of(loaded, 1 if polarity == "off-on" else 0)
     if save is not None:
         pillow()
     scaling = scaling_of(loaded, view.channels, scale)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..common import Output, nmc_command, progress_bar
+from ..common import Output, nmc_command
 from ..limits import limit_options
 from .compile import parse_shapes
 
@@ -70,7 +70,7 @@ def command(
     if model is not None and not facts["model"]["same"]:
         out.warn(["the program was not made from this model (its digest is another one)"])
     if arrays is not None:
-        with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
+        with out.bar("simulating") as progress:
             facts["run"] = activity(loaded, arrays, limit, seed, progress)
     path = output or Path(f"{program.stem}.html")
     content = page(facts).encode("utf-8", "backslashreplace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..choice import Choice
-from ..common import Output, nmc_command, progress_bar
+from ..common import Output, nmc_command
 from ..engines import device_option, on_device
 from ..limits import limit_options
 from ..processes import Ran, run_over_processes
@@ -88,7 +88,7 @@ def _run(
     arrays = read_arrays(source)
     more: dict[str, Any] = {"meter": _meter(session.program)} if cost else {}
     start = time.perf_counter()
-    with progress_bar(not (out.quiet or out.as_json), "simulating") as progress:
+    with out.bar("simulating") as progress:
         result = session.run(arrays, trace=trace, progress=progress, **more)
     return Ran(session.program, result, time.perf_counter() - start)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..common import Output, nmc_command, print_table, progress_bar
+from ..common import Output, nmc_command, print_table
 from ..completion import targets
 from ..labelled import data_options, open_data, worker_options
 from ..nir import nir_options, take_nir
@@ -82,9 +82,7 @@ def command(
     if plot is not None:
         check_plot(plot, cost, names)
     with open_pool(workers) as pool, _folder(resume) as folder:
-        swept = run_sweep(
-            sweep, pool, folder, resume is not None, lambda what: progress_bar(not (out.quiet or out.as_json), what)
-        )
+        swept = run_sweep(sweep, pool, folder, resume is not None, out.bar)
     facts = {"model": str(model), "target": target, "parts": swept.parts, "resumed": swept.resumed, "rows": swept.rows}
     facts["diagnostics"] = [[problem.to_json() for problem in made.problems] for made in swept.made]
     if results is not None:

@@ -166,7 +166,7 @@ RUNS: dict[str, E] = {
     ),
     "NMC-R071": E(
         "No scheduler answers at the address, it has no workers, or those lack nmc or have another version of it. "
-        "During a run: the scheduler ended.",
+        "During a run: the scheduler ended. With a number of workers: the system did not let so many processes start.",
         "Start scheduler and workers in environments with the same nmc. With --resume a run goes on where it was.",
         "nmc evaluate net.nmc --data test.npz --workers dask://host:8786 --resume parts",
     ),

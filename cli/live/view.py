@@ -33,7 +33,7 @@ class View:
     height: int
     width: int
     channels: int
-    on: int = 0
+    on: int = 1
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
@@ -62,7 +62,7 @@ class View:
         return np.rint(np.broadcast_to(shades, (self.height, self.width, 3)) * 255).astype(np.uint8)
 
 
-def view_of(program: Program, on: int = 0) -> View:
+def view_of(program: Program, on: int = 1) -> View:
     """The program's only input; NMC-R004 if there are several, NMC-R005 if it takes no pictures."""
     found = pixels_of(program, (1, 2, 3))
     return View(found.name, found.shape, found.axis, found.order, found.height, found.width, found.channels, on)

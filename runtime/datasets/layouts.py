@@ -51,7 +51,8 @@ def trials(folder: Path, split: str) -> list[Clip]:
     for file in (folder / line.strip() for line in lines if line.strip()):
         beside = file.with_name(f"{file.stem}_labels.csv")
         missing = [path for path in (file, beside) if not path.is_file()]
-        problems += [Diagnostic("NMC-R021", "a recording or its labels are missing", str(path)) for path in missing]
+        what, hint = "a recording or its labels are missing", "unpack the whole archive, or take the line off the list"
+        problems += [Diagnostic("NMC-R021", what, str(path), hint=hint) for path in missing]
         if not missing:
             for label in _labels(beside):
                 if isinstance(label, Diagnostic):
@@ -93,7 +94,8 @@ def persons(folder: Path) -> list[Clip]:
     """DVS128 Gesture as it comes with tonic: `user24_led/3.npy` is a recording of class 3. NmcError NMC-R021."""
     files = [file for person in subfolders(folder) for file in recordings(person)]
     wrong = [file for file in files if not NUMBER.fullmatch(file.stem)]
-    stop([Diagnostic("NMC-R021", "the name of the recording is no class", str(file)) for file in wrong])
+    hint = "recordings of tonic are called by the number of their class: 3.npy"
+    stop([Diagnostic("NMC-R021", "the name of the recording is no class", str(file), hint=hint) for file in wrong])
     return [Clip(file, int(file.stem)) for file in files]
 
 
@@ -105,7 +107,8 @@ def class_folders(folder: Path, names: Sequence[str]) -> tuple[list[Clip], tuple
     """
     folders = subfolders(folder)
     if not folders:
-        raise bad_file("NMC-R021", "there are no folders of classes", str(folder))
+        hint = "docs/datasets.md shows the folders of each format"
+        raise bad_file("NMC-R021", "there are no folders of classes", str(folder), hint=hint)
     order = tuple(names)
     if all(NUMBER.fullmatch(entry.name) for entry in folders):
         labels = [int(entry.name) for entry in folders]
@@ -113,7 +116,8 @@ def class_folders(folder: Path, names: Sequence[str]) -> tuple[list[Clip], tuple
         order = order or tuple(entry.name for entry in folders)
         unknown = [entry for entry in folders if entry.name not in order]
         what = f"the folder is not called as one of the {len(order)} classes"
-        stop([Diagnostic("NMC-R020", what, str(entry)) for entry in unknown])
+        hint = "the classes are those of --classes, or those that the program was compiled with"
+        stop([Diagnostic("NMC-R020", what, str(entry), hint=hint) for entry in unknown])
         labels = [order.index(entry.name) for entry in folders]
     found = [recordings(entry) for entry in folders]
     empty = [entry for entry, files in zip(folders, found, strict=True) if not files]

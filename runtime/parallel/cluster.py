@@ -16,10 +16,10 @@ from .pool import CLUSTER
 
 AHEAD = 3  # tasks a process that are on their way, so that none waits for its next one
 RETRIES = 2
-CONNECT_SECONDS = 20
+CONNECT_SECONDS = 20  # of a cluster elsewhere
 SETTINGS = {
     "distributed.admin.large-graph-warning-threshold": "1GiB",  # samples travel with their task, on purpose
-    "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+    "distributed.comm.timeouts.connect": "60s",  # processes of a busy machine answer late
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.multiprocessing-method": "spawn",  # a forked copy of a process with threads may hang
@@ -103,11 +103,11 @@ def _result(future: Any) -> Any:
 def dask_pool(workers: str) -> Iterator[DaskPool]:
     """A pool of `workers` processes of one thread each, on loopback addresses only, or the cluster dask://host:port.
 
-    NmcError NMC-R070 (no package dask), R071 (no answer, or processes with another nmc).
+    NmcError NMC-R070 (no package dask), R071 (no answer, processes with another nmc, or none that start).
     """
     try:
         from dask.config import set as configured
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         hint = "pip install 'nmc[dask]'"
         raise usage("NMC-R070", "several workers need the package distributed", why=str(error), hint=hint) from error
@@ -116,21 +116,28 @@ def dask_pool(workers: str) -> Iterator[DaskPool]:
             with _connected(workers) as client:
                 yield DaskPool(client, local=False)
             return
-        # No limit of memory: Dask would count the pages of the program's file once for every process.
-        with (
-            LocalCluster(
-                n_workers=int(workers),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                preload=[f"{__package__}.worker"],
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        with _local_cluster(int(workers)) as cluster, Client(cluster) as client:
             yield DaskPool(client, local=True)
+
+
+def _local_cluster(workers: int) -> Any:
+    """So many processes of one thread each; NmcError NMC-R071 where they do not start."""
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,  # Dask would count the pages of the program's file once for every process
+            preload=[f"{__package__}.worker"],
+            silence_logs=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError) as error:
+        hint = "fewer workers; is the limit of processes or of memory reached?"
+        raise usage("NMC-R071", f"{workers} processes cannot be started", why=str(error), hint=hint) from error
 
 
 @contextmanager

@@ -80,7 +80,7 @@ CODES: dict[str, str] = {
     "NMC-R051": "the program has more synapses than --max-synapses allows",
     "NMC-R060": "a file given to `nmc report` is no result of the command that it should be of, or of another program",
     "NMC-R070": "a package that several workers, results tables or plots need is not installed",
-    "NMC-R071": "the Dask cluster does not answer, has other workers than it should, or was lost",
+    "NMC-R071": "the Dask cluster does not start or answer, has other workers than it should, or was lost",
     "NMC-R072": "a part of the work ended every process that took it",
     "NMC-R073": "the file of finished parts (--resume) is damaged, or is none",
     "NMC-R074": "the file of finished parts (--resume) is of another run, or another run has it open",

@@ -37,10 +37,6 @@ class Task:
         said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v not in (None, ())}
 
-    def name_of(self, index: int) -> str | None:
-        """The name of a class, None where there is none."""
-        return self.classes[index] if index < len(self.classes) else None
-
 
 NO_TASK = Task()
 

@@ -26,8 +26,9 @@ def files_of(number: int) -> tuple[str, Files]:
 
 
 def write(files: Files, folder: Path) -> Path:
-    """The files in an empty folder; the path of the model."""
+    """Write the files into a folder, in the place of those of their names; returns the path of the model."""
     for name, content in files.items():
+        (folder / name).unlink(missing_ok=True)  # a link of another case is not to be written through
         if isinstance(content, bytes):
             (folder / name).write_bytes(content)
         else:
