@@ -68,7 +68,7 @@ class EventSamples:
     kind: Kind
     split: str | None
 
-    @cached_property
+    @property
     def labels(self) -> Ints:
         return np.array([clip.label for clip in self.clips], np.int64)
 
