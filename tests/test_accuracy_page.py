@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 STORED = json.loads((ROOT / "benchmarks" / "accuracy.json").read_text(encoding="utf-8"))
 

@@ -19,6 +19,8 @@ from nmc.runtime.program import AkidaProgram, GraphOutput
 from nmc.runtime.program.akida_shapes import hosted
 from nmc.runtime.result import Result
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 # In dB. A wrong wire, a flipped kernel or a frame too late leaves less than 5; 8 bits leave 25 to 45 in these networks.
 LEAST_SNR = 18.0

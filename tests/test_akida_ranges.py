@@ -25,6 +25,8 @@ from nmc.compiler.frontends.onnx import import_onnx
 from nmc.compiler.ir import Graph
 from nmc.runtime.program import AkidaProgram
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 MIXED: tuple[str, ...] = ("Conv2D", "DepthwiseConv2D", "Dense1D")
 

@@ -27,6 +27,8 @@ from nmc.compiler.frontends.onnx import import_onnx
 from nmc.runtime.program import save
 from nmc.runtime.program.akida_kinds import DEPTHWISE
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(11)
 

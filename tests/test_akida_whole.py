@@ -11,6 +11,8 @@ from nmc.runtime.akida_session import AkidaSession
 from nmc.runtime.program import AkidaProgram
 from nmc.runtime.program.akida_kinds import PARAMETERS, WORDS
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(64)
 BATCH = 2  # of 3 streams: one batch is full, one is not
 

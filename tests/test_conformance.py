@@ -14,6 +14,8 @@ from conformance.suite import Case, stored
 from conformance.verdict import Verdict, judge
 from onnx import TensorProto, helper
 
+pytestmark = pytest.mark.slow
+
 FLOATS = TensorProto.FLOAT
 RNG = np.random.default_rng(0)
 

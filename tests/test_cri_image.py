@@ -20,6 +20,8 @@ from nmc.runtime.program.cri_image import CriImage, Layout, ParameterSlot, param
 from nmc.runtime.reference.cri import CriMachine
 from nmc.runtime.reference.cri_image import ImageMachine
 
+pytestmark = pytest.mark.slow
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

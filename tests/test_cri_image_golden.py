@@ -25,6 +25,8 @@ from nmc.runtime.program.cri import CriProgram, Input, NeuronModel, Population, 
 from nmc.runtime.reference.cri import CriMachine
 from nmc.runtime.reference.cri_image import ImageMachine
 
+pytestmark = pytest.mark.slow
+
 HW2024 = PROFILES["hw2024"]
 KINDS = ("model", "threshold", "leak")
 

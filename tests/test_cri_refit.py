@@ -19,6 +19,8 @@ from nmc.compiler.ir.ops import Conv, Dense, Relu
 from nmc.compiler.levels import Budget
 from nmc.runtime import Session
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (count, *graph.inputs[0].type.shape[1:]))

@@ -29,6 +29,8 @@ from nmc.runtime.parallel.evaluate import evaluate_in_parts
 from nmc.runtime.parallel.jobs import Job
 from nmc.runtime.program import NmcError, save
 
+pytestmark = pytest.mark.slow
+
 DVS, SMALL = (128, 128), (34, 34)
 PROGRAM = places()
 DIGITS = places(10)

@@ -16,6 +16,8 @@ from nmc.runtime.data import write_result
 from nmc.runtime.program import NmcError
 from nmc.runtime.result import Result as RunResult
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 SPIKES = RNG.integers(0, 2, (5, 12, 4))
 SCORES = RNG.integers(-900, 900, (5, 3))

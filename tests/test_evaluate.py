@@ -31,6 +31,8 @@ FOLDER = Path(__file__).parent.parent / "examples" / "digits"
 sys.path.insert(0, str(FOLDER))
 from data import load_split  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 DIGITS = FOLDER / "digits.onnx"
 
 

@@ -23,6 +23,8 @@ from nmc.compiler.ir.ops import Spike
 from nmc.runtime.cri_session import ENGINES
 from nmc.runtime.program import CriProgram
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = 3
 
 

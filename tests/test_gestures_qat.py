@@ -21,6 +21,8 @@ from nmc.compiler import Compilation, compile_verbose
 from nmc.runtime import Session
 from nmc.runtime.program import AkidaProgram
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "examples" / "gestures_qat"
 MODEL = FOLDER / "gestures_qat.onnx"
 # Temporal layers have no 4-bit weights, and read no 4-bit values.

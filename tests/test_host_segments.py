@@ -26,6 +26,8 @@ from nmc.runtime.program.akida import AkidaProgram
 from nmc.runtime.program.hybrid_work import work
 from onnx_models import Net
 
+pytestmark = pytest.mark.slow
+
 kept = cache(compiled)
 
 

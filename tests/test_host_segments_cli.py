@@ -18,6 +18,8 @@ from nmc.runtime import load
 from nmc.runtime.program import HybridProgram
 from nmc.runtime.program.hybrid_work import work
 
+pytestmark = pytest.mark.slow
+
 
 def nmc(*arguments: object) -> Result:
     return CliRunner().invoke(main, [*map(str, arguments)])

@@ -26,6 +26,8 @@ from nmc.runtime.program.hybrid import DeviceSegment, HostSegment
 from nmc.runtime.program.hybrid_check import validate
 from nmc.runtime.program.onnx_guard import Refused, interface
 
+pytestmark = pytest.mark.slow
+
 done = cache(compiled)
 
 

@@ -24,6 +24,8 @@ from nmc.compiler import compile_verbose
 from nmc.runtime import Session
 from nmc.runtime.program import CriProgram, Exit, NeuronModel, NmcError, save
 
+pytestmark = pytest.mark.slow
+
 LIF = {"class": "LIF_neuron", "threshold": 5, "shift": -16, "leak": 64}
 ANN = {"class": "ANN_neuron", "threshold": 2, "shift": -16}
 NET: dict[str, Any] = {

@@ -28,6 +28,8 @@ from nmc.backends.cri.export.hs_api_pickle_names import SYMBOLS, Model
 from nmc.backends.cri.export.hs_api_problems import HINTS, Refusal
 from nmc.runtime.program import CODES, NmcError, digest, load
 
+pytestmark = pytest.mark.slow
+
 PROTOCOLS = range(6)
 
 

@@ -25,6 +25,8 @@ from models.export import export
 from models.images import NAMES, VGG, DenseNet, MobileNetV2, ResNet, UNet
 from models.weights import parameter_counts, random_clip, randomize
 
+pytestmark = pytest.mark.slow
+
 EXPORTERS = ("dynamo", "legacy")
 
 

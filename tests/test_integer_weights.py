@@ -20,6 +20,8 @@ from nmc.compiler.ir import constant_bank, evaluate, parse_graph, print_graph
 from nmc.runtime import Session
 from onnx_models import refusal
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = "qonnx.custom_op.general"
 SHAPE = (1, 3, 8, 8)
 TARGETS = ("akida", "cri")

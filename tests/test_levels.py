@@ -15,6 +15,8 @@ from nmc.compiler.levels import stored
 from nmc.compiler.target import find_target, make_options
 from nmc.runtime import load
 
+pytestmark = pytest.mark.slow
+
 AKIDA_USUAL = {
     "device": "akida2",
     "ranges": "mse",

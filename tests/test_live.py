@@ -27,6 +27,8 @@ from nmc.runtime import Session
 from nmc.runtime.classify import smooth
 from nmc.runtime.program import save
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden_zoo"
 GESTURES = "swipe left,swipe right,swipe up,swipe down,rotate clockwise,rotate counter-clockwise,zoom in,zoom out"

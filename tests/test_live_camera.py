@@ -23,6 +23,8 @@ from nmc.cli.main import main
 from nmc.runtime.program import NmcError, save
 from nmc.runtime.scaling import Scaling
 
+pytestmark = pytest.mark.slow
+
 COLOUR = View("image", (3, 6, 8), -1, "CHW", 6, 8, 3)
 EVENTS = View("events", (4, 2, 6, 8), 1, "CHW", 6, 8, 2)
 PICTURES = "lavfi:color=c=0x336699:size=64x48:rate=10"

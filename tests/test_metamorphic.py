@@ -12,6 +12,8 @@ from fuzz.relations import DELAYS, RELATIONS, CriRelation, delay, permute, scale
 from nmc.compiler import compile_model
 from nmc.runtime import Session
 
+pytestmark = pytest.mark.slow
+
 
 def check_relation(name: str, seeds: range) -> None:
     block = check_block(f"relation-{name}", seeds)

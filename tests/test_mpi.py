@@ -24,6 +24,8 @@ from nmc.runtime.program import CriProgram, NmcError
 from nmc.runtime.program.cri import Input
 from nmc.runtime.result import Result
 
+pytestmark = pytest.mark.slow
+
 ARRAYS = ("outputs", "integers", "trace", "potentials")
 
 

@@ -23,6 +23,8 @@ from nmc.compiler.manager import Manager
 from nmc.compiler.passes.base import Context, Pass
 from onnx_models import Net, codes, refusal
 
+pytestmark = pytest.mark.slow
+
 # The cases made from the largest model of the corpus take seconds each.
 FIXED = [number for number in range(60) if not files_of(number)[0].startswith("gestures")]
 

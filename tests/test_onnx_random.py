@@ -14,6 +14,8 @@ from onnx_networks import networks
 from nmc.compiler.frontends.onnx import import_onnx
 from onnx_models import Net, assert_same
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

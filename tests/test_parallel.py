@@ -33,6 +33,8 @@ from nmc.runtime.parallel.pool import open_pool
 from nmc.runtime.program import NmcError, save
 from nmc.runtime.scaling import Scaling
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 60
 
 

@@ -17,6 +17,8 @@ from test_evaluate import DIGITS
 from nmc.cli import progress
 from nmc.cli.progress import Bar, context_of, progress_bar
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = "import nmc.cli.progress as p; p.DELAY = 0.0; from nmc.cli.main import main; main()"
 
 

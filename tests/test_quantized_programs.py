@@ -29,6 +29,8 @@ from nmc.compiler.ir.ops import Clip, Relu
 from nmc.runtime import Session
 from nmc.runtime.program import AkidaProgram, CriProgram, Layer, save
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = ("qdq-uint8-channel", "qdq-symmetric-tensor", "qop-int8-channel")
 POINTS = 0.01
 SHOWN = 400

@@ -20,6 +20,8 @@ from nmc.compiler.manager import write_graph
 from nmc.runtime import Session
 from nmc.runtime.program.diagnostics import NmcError
 
+pytestmark = pytest.mark.slow
+
 STEPS = 9
 PROFILE = {"hard": "sim", "soft": "hw_l6"}
 

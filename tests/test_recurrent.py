@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 from models.export import export, quiet
 from onnx_models import Net, assert_same, check_import, refusal
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(5)
 
 

@@ -25,6 +25,8 @@ from nmc.runtime.program import Layer, save
 from nmc.runtime.program.task import Task
 from onnx_models import Net
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def of_digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:

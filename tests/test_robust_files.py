@@ -35,6 +35,8 @@ from nmc.runtime.golden.case import read_case
 from nmc.runtime.program import save
 from nmc.runtime.program.diagnostics import Exit, NmcError
 
+pytestmark = pytest.mark.slow
+
 X = {"x": np.arange(12.0).reshape(3, 4), "n": np.arange(5, dtype=np.int16)}
 PETA = 10**15
 

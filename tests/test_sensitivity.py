@@ -32,6 +32,8 @@ sys.path.insert(0, str(EXAMPLES))
 from digits.data import load_split  # noqa: E402
 from gestures import data as gestures  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 COUNT = 40
 
 

@@ -27,6 +27,8 @@ from nmc.runtime.plot import front
 from nmc.runtime.program import NmcError
 from nmc.runtime.program.container import digest, load
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 40
 
 

@@ -42,6 +42,8 @@ from nmc.runtime.torch_engine.akida_layers import place
 from nmc.runtime.torch_engine.cri import PlacedNetwork, TorchCriMachine
 from nmc.runtime.torch_engine.device import find_device
 
+pytestmark = pytest.mark.slow
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 on_devices = pytest.mark.parametrize("device", DEVICES)
 Frames = list[dict[str, np.ndarray[Any, Any]]]

@@ -35,6 +35,8 @@ from models import classics, images, tenn  # noqa: E402
 from models.export import export, quiet  # noqa: E402
 from models.weights import random_clip, randomize  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 STANDARD = "canonicalize,fold-batch-norm"
 FOLDED = 3e-5  # folded weights are rounded to float32 once more, here or by the exporter
 

@@ -22,6 +22,8 @@ from nmc.compiler.frontends.torch.handlers import row_of  # noqa: E402
 from nmc.compiler.frontends.torch.importer import Importer  # noqa: E402
 from nmc.compiler.frontends.torch.trace import trace  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 IMAGE, TOKENS, HEADS = (1, 4, 5, 6), (1, 5, 8), (1, 2, 5, 4)
 
 

@@ -22,6 +22,8 @@ from nmc.compiler.target import find_target
 from nmc.runtime.golden.case import read_case
 from nmc.runtime.program import AkidaProgram
 
+pytestmark = pytest.mark.slow
+
 ZOO = Path(__file__).parent / "golden_zoo"
 Array = np.ndarray[Any, Any]
 # Between float64 before and after a pass; weights are rounded to float32 once where a pass makes new ones.
