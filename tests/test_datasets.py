@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
+from pipes import sent
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +47,7 @@ def check_samples(data: EventSamples, events: list[Events], labels: list[int], h
     wanted = [event_frames(part, how, data.take.sensor, FRAMES, (H, W)).transpose(0, 3, 1, 2) for part in events]
     assert data.labels.tolist() == labels
     assert np.array_equal(data.read(0, len(labels))["events"], np.stack(wanted))
-    piece = pickle.loads(pickle.dumps(data.cut(1, 3)))
+    piece = sent(data.cut(1, 3))
     assert piece.labels.tolist() == labels[1:3]
     assert np.array_equal(piece.read(0, 2)["events"], np.stack(wanted[1:3]))
 
@@ -359,7 +359,7 @@ def test_objects_like_those_of_tonic(tmp_path: Path) -> None:
     events = [recording(label, SMALL, seed=i) for i, label in enumerate(labels)]
     wanted = np.stack([event_frames(e, Binning(), SMALL, FRAMES, (H, W)).transpose(0, 3, 1, 2) for e in events])
     assert np.array_equal(data.read(0, 5)["events"], wanted)
-    piece = pickle.loads(pickle.dumps(data.cut(1, 4).cut(1, 3)))
+    piece = sent(data.cut(1, 4).cut(1, 3))
     assert piece.labels.tolist() == [1, 1] and np.array_equal(piece.read(0, 2)["events"], wanted[2:4])
     assert evaluate(program, data).program["smoothed"].argmax(axis=1).tolist() == labels
     save(program, tmp_path / "p.nmc")
